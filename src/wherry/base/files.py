@@ -1,0 +1,89 @@
+"""Files that are whole or absent: what a name shows survives `kill -9` and, where asked, a power cut."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["atomic_write", "ensure_directory", "remove_if_exists", "remove_tree", "sync_directory", "write_all"]
+
+
+def write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write every byte of `data` to `fd`; a short write is continued."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in the directory `path` durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def atomic_write(path: str, data: bytes, *, mode: int = 0o644, durable: bool = True) -> None:
+    """Replace `path` by a file of exactly `data`: readers see the old bytes or the new ones, never a mixture.
+
+    Two writers at once are safe: one of them wins. With `durable`, the bytes and the name outlive a power cut.
+    """
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            write_all(fd, data)
+            os.fchmod(fd, mode)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(temporary, path)
+    except BaseException:
+        remove_if_exists(temporary)
+        raise
+    if durable:
+        sync_directory(os.path.dirname(path) or ".")
+
+
+def ensure_directory(path: str, mode: int = 0o700) -> str:
+    """Make `path` and its missing parents with `mode` (the umask does not apply to `path` itself); return it."""
+    if not os.path.isdir(path):
+        os.makedirs(path, mode=0o755, exist_ok=True)
+        os.chmod(path, mode)
+    return path
+
+
+def remove_if_exists(path: str) -> None:
+    """Unlink the file `path`; that it is already gone is fine."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def remove_tree(path: str, *, on_busy: Callable[[str], None] | None = None) -> None:
+    """Remove the directory tree `path` without following symbolic links; that it is already gone is fine.
+
+    Does not descend by path, so a link swapped in meanwhile cannot lead it elsewhere. `on_busy(path)` is called for a
+    mount point in the way, and the removal is then tried once more.
+    """
+    import errno
+    import shutil
+
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        if os.path.lexists(path):
+            remove_tree(path, on_busy=on_busy)
+    except NotADirectoryError:
+        remove_if_exists(path)
+    except OSError as error:
+        if error.errno != errno.EBUSY or on_busy is None:
+            raise
+        on_busy(path)
+        shutil.rmtree(path, ignore_errors=False)
