@@ -64,8 +64,7 @@ def run(
         done = subprocess.run(
             list(argv),
             input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=env,
             cwd=cwd,
             pass_fds=tuple(pass_fds),

@@ -1,3 +1,6 @@
-"""Floor 2: Linux as Wherry needs it: mounts and overlay, namespaces, cgroups, capabilities, seccomp, `ip` and `nft` batches."""
+"""Floor 2: Linux as Wherry needs it.
+
+Mounts and overlay, namespaces, cgroups, capabilities, the seccomp profile, `ip` and `nft` batches.
+"""
 
 __all__: list[str] = []
