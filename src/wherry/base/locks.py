@@ -10,7 +10,7 @@ __all__ = ["FileLock", "is_held"]
 
 
 class FileLock:
-    """A context manager that holds `path` locked; the file stays afterwards, because removing it would race.
+    """A context manager that holds `path` locked. The file stays afterwards unless `remove` was called.
 
     `shared` allows other shared holders. With `wait=False`, `BlockingIOError` is raised where somebody else holds it.
     Not re-entrant: a second lock of the same path in the same process waits for the first.
@@ -23,20 +23,41 @@ class FileLock:
 
     def acquire(self) -> FileLock:
         """Take the lock; makes the file and its directory where they are missing."""
+        while self._fd < 0:
+            fd = self._open()
+            try:
+                fcntl.flock(fd, self._flags)
+            except OSError as error:
+                os.close(fd)
+                if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
+                    raise BlockingIOError(errno.EWOULDBLOCK, "locked by another process", self._path) from None
+                raise
+            if self._is_current(fd):
+                self._fd = fd
+            else:  # the holder we waited for removed the file: the lock of a nameless file protects nothing
+                os.close(fd)
+        return self
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            return os.open(self._path, flags, 0o600)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            return os.open(self._path, flags, 0o600)
+
+    def _is_current(self, fd: int) -> bool:
         try:
-            fcntl.flock(fd, self._flags)
-        except OSError as error:
-            os.close(fd)
-            if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
-                raise BlockingIOError(errno.EWOULDBLOCK, "locked by another process", self._path) from None
-            raise
-        self._fd = fd
-        return self
+            return os.path.samestat(os.fstat(fd), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def remove(self) -> None:
+        """Unlink the file while the lock is held; whoever waits for it takes a new one."""
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass
 
     def release(self) -> None:
         """Give the lock up; harmless where it is not held."""
