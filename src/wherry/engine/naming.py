@@ -10,8 +10,8 @@ _ADJECTIVES = (
     "able amber ample apt bold brave brisk bright broad calm candid civil clear clever cosy crisp deft eager early "
     "even fair fast fine firm fleet fond frank fresh gentle glad grand great hale handy happy hardy keen kind light "
     "lively loyal lucid lucky mellow merry mild modest neat nimble noble patient plain polite prime proper proud "
-    "quick quiet ready royal sage sharp sleek smart smooth snug sober solid sound spry stable steady still stout sturdy "
-    "sunny sure swift tidy trim true trusty upbeat vivid warm wise witty worthy young zesty"
+    "quick quiet ready royal sage sharp sleek smart smooth snug sober solid sound spry stable steady still stout "
+    "sturdy sunny sure swift tidy trim true trusty upbeat vivid warm wise witty worthy young zesty"
 ).split()
 _NOUNS = (
     "anchor barge bay beacon berth boat bosun bow brig buoy cabin canal canoe capstan captain cargo channel clipper "

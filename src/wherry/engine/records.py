@@ -189,6 +189,13 @@ class ContainerRecords:
         where = f"WHERE status IN ({', '.join('?' * len(statuses))})" if statuses else ""
         return self._select(f"{where} ORDER BY created DESC, id", tuple(statuses))
 
+    def unsettled(self) -> list[tuple[str, str]]:
+        """Identifier and status of every container that is neither at rest nor merely created."""
+        with self._database.read() as connection:
+            return connection.execute(
+                "SELECT id, status FROM containers WHERE status NOT IN ('created', 'exited', 'dead')"
+            ).fetchall()
+
     def resolve(self, text: str) -> Container:
         """By name, identifier or unique prefix of it, in that order. Raises NotFound or Conflict in Docker's words."""
         name = text.removeprefix("/")

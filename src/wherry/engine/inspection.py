@@ -1,0 +1,307 @@
+"""Docker's JSON for `inspect`: containers, images and volumes (Engine API 1.41, the fields that scripts read).
+
+Fields that have no meaning here are present with the value that says so (empty, zero or null), because templates
+written for Docker name them.
+"""
+
+from __future__ import annotations
+
+from wherry.base.clock import rfc3339
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from wherry.engine.configuration import Configuration
+    from wherry.engine.records import Container
+    from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest
+    from wherry.engine.volumes import Volume
+    from wherry.oci.config import ImageConfig
+    from wherry.store import Image, Store
+
+__all__ = ["describe_ports", "inspect_container", "inspect_image", "inspect_volume"]
+
+
+def inspect_container(
+    container: Container,
+    config: Configuration,
+    mounts: list[dict[str, Any]],
+    *,
+    directory: str,
+    clamped: Iterable[str],
+    runtime: str,
+) -> dict[str, Any]:
+    """`docker container inspect`; `clamped` names the capabilities that this machine could not grant."""
+    return {
+        "Id": container.id,
+        "Created": rfc3339(container.created),
+        "Path": config.path,
+        "Args": list(config.args[1:]),
+        "State": _state(container),
+        "Image": container.image_id,
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "LogPath": f"{directory}/log",
+        "Name": f"/{container.name}",
+        "RestartCount": container.state.restart_count,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": _host_config(container.request, runtime, list(clamped)),
+        "GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}},
+        "Mounts": [_mount(mount) for mount in mounts],
+        "Config": _config(container, config),
+        "NetworkSettings": _network_settings(container),
+    }
+
+
+def _state(container: Container) -> dict[str, Any]:
+    state = container.state
+    return {
+        "Status": state.status,
+        "Running": state.is_running or state.status == "restarting",
+        "Paused": state.status == "paused",
+        "Restarting": state.status == "restarting",
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status == "dead",
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": rfc3339(state.started),
+        "FinishedAt": rfc3339(state.finished),
+    }
+
+
+def _host_config(request: ContainerRequest, runtime: str, clamped: list[str]) -> dict[str, Any]:
+    return {
+        "Binds": [_bind(mount) for mount in request.mounts if mount.kind != "tmpfs"] or None,
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": request.log_driver or "json-file", "Config": request.log_options},
+        "NetworkMode": "default" if request.network == "bridge" else request.network,
+        "PortBindings": _port_bindings(request),
+        "RestartPolicy": {"Name": request.restart.name, "MaximumRetryCount": request.restart.maximum},
+        "AutoRemove": request.auto_remove,
+        "VolumeDriver": "",
+        "VolumesFrom": list(request.volumes_from) or None,
+        "CapAdd": list(request.cap_add) or None,
+        "CapDrop": list(request.cap_drop) or None,
+        "CapabilitiesNotHeld": clamped,
+        "CgroupnsMode": request.cgroup_mode or "host",
+        "Dns": list(request.dns),
+        "DnsOptions": list(request.dns_options),
+        "DnsSearch": list(request.dns_search),
+        "ExtraHosts": list(request.add_hosts) or None,
+        "GroupAdd": list(request.group_add) or None,
+        "IpcMode": request.ipc_mode or "private",
+        "Init": request.init,
+        "Links": None,
+        "PidMode": request.pid_mode,
+        "Privileged": request.privileged,
+        "PublishAllPorts": request.publish_all,
+        "ReadonlyRootfs": request.read_only,
+        "SecurityOpt": list(request.security_opt) or None,
+        "Tmpfs": {mount.target: ",".join(mount.options) for mount in request.mounts if mount.kind == "tmpfs"},
+        "UTSMode": request.uts_mode,
+        "UsernsMode": "",
+        "Sysctls": request.sysctls,
+        "Runtime": runtime,
+        **_limits(request.limits),
+        "Devices": [
+            {
+                "PathOnHost": device.host_path,
+                "PathInContainer": device.container_path,
+                "CgroupPermissions": device.permissions,
+            }
+            for device in request.devices
+        ],
+    }
+
+
+def _bind(mount: Any) -> str:
+    return f"{mount.source}:{mount.target}" + (":ro" if mount.read_only else "")
+
+
+def _limits(limits: LimitsRequest) -> dict[str, Any]:
+    return {
+        "ShmSize": limits.shm_size,
+        "CpuShares": limits.cpu_shares,
+        "Memory": limits.memory,
+        "NanoCpus": limits.nano_cpus,
+        "CpuPeriod": limits.cpu_period,
+        "CpuQuota": limits.cpu_quota,
+        "CpusetCpus": limits.cpuset_cpus,
+        "CpusetMems": limits.cpuset_mems,
+        "MemoryReservation": limits.memory_reservation,
+        "MemorySwap": limits.memory_swap or (limits.memory * 2 if limits.memory else 0),
+        "OomKillDisable": limits.oom_kill_disable,
+        "OomScoreAdj": limits.oom_score_adj,
+        "PidsLimit": limits.pids or None,
+        "Ulimits": [{"Name": each.name, "Hard": each.hard, "Soft": each.soft} for each in limits.ulimits] or None,
+    }
+
+
+def _port_bindings(request: ContainerRequest) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in request.ports:
+        bindings.setdefault(f"{port.container_port}/{port.protocol}", []).append(
+            {"HostIp": port.host_ip, "HostPort": str(port.host_port) if port.host_port else ""}
+        )
+    return bindings
+
+
+def _mount(mount: dict[str, Any]) -> dict[str, Any]:
+    described = {
+        "Type": mount["kind"],
+        "Source": mount.get("path", ""),
+        "Destination": mount["target"],
+        "Mode": "ro" if mount.get("read_only") else "",
+        "RW": not mount.get("read_only"),
+        "Propagation": "rprivate" if mount["kind"] == "bind" else "",
+    }
+    return {"Type": "volume", "Name": mount["name"], **described, "Driver": "local"} if mount.get("name") else described
+
+
+def _config(container: Container, config: Configuration) -> dict[str, Any]:
+    request = container.request
+    attached = not request.detached
+    return {
+        "Hostname": config.hostname,
+        "Domainname": request.domainname,
+        "User": config.user,
+        "AttachStdin": attached and request.stdin_open,
+        "AttachStdout": attached,
+        "AttachStderr": attached,
+        **({"ExposedPorts": {port: {} for port in config.exposed_ports}} if config.exposed_ports else {}),
+        "Tty": request.tty,
+        "OpenStdin": request.stdin_open,
+        "StdinOnce": attached and request.stdin_open,
+        "Env": list(config.environment),
+        "Cmd": list(config.command) if config.command is not None else None,
+        **({"Healthcheck": _healthcheck(config.healthcheck)} if config.healthcheck else {}),
+        "Image": container.image,
+        "Volumes": {path: {} for path in config.volumes} or None,
+        "WorkingDir": config.working_dir if config.working_dir != "/" else "",
+        "Entrypoint": list(config.entrypoint) if config.entrypoint is not None else None,
+        "OnBuild": None,
+        "Labels": config.labels,
+        "StopSignal": config.stop_signal,
+        **({"StopTimeout": request.stop_timeout} if request.stop_timeout is not None else {}),
+    }
+
+
+def _healthcheck(health: HealthRequest) -> dict[str, Any]:
+    return {
+        "Test": list(health.test),
+        "Interval": health.interval,
+        "Timeout": health.timeout,
+        "StartPeriod": health.start_period,
+        "Retries": health.retries,
+    }
+
+
+def describe_ports(container: Container) -> dict[str, list[dict[str, str]] | None]:
+    """`NetworkSettings.Ports`: what is published, by container port."""
+    described: dict[str, list[dict[str, str]] | None] = {}
+    for container_port, protocol, address, host_port in container.network.ports:
+        bindings = described.setdefault(f"{container_port}/{protocol}", [])
+        if bindings is not None:
+            bindings.append({"HostIp": address or "0.0.0.0", "HostPort": str(host_port)})  # noqa: S104
+    return described
+
+
+def _network_settings(container: Container) -> dict[str, Any]:
+    network = container.network
+    endpoint = {
+        "IPAMConfig": None,
+        "Links": None,
+        "Aliases": None,
+        "NetworkID": network.network,
+        "Gateway": network.gateway,
+        "IPAddress": network.address,
+        "IPPrefixLen": network.prefix,
+        "MacAddress": network.mac,
+    }
+    mode = container.request.network
+    name = mode if mode in ("host", "none", "bridge") else (network.network or "bridge")
+    return {
+        "Bridge": "",
+        "SandboxID": container.id if container.state.is_running else "",
+        "Ports": describe_ports(container),
+        "Gateway": network.gateway,
+        "IPAddress": network.address,
+        "IPPrefixLen": network.prefix,
+        "MacAddress": network.mac,
+        "Networks": {name: endpoint},
+    }
+
+
+def inspect_image(store: Store, image: Image, config: ImageConfig) -> dict[str, Any]:
+    """`docker image inspect`."""
+    from wherry.oci.reference import parse_reference
+
+    references = [parse_reference(name) for name in image.names]
+    defaults = config.config
+    return {
+        "Id": image.id,
+        "RepoTags": [reference.familiar() for reference in references if reference.tag],
+        "RepoDigests": sorted({f"{_repository(reference)}@{image.manifest_digest}" for reference in references}),
+        "Parent": "",
+        "Comment": config.history[-1].comment if config.history else "",
+        "Created": rfc3339(image.created),
+        "Author": config.author,
+        "Config": {
+            "Hostname": "",
+            "User": defaults.user,
+            **({"ExposedPorts": {port: {} for port in defaults.exposed_ports}} if defaults.exposed_ports else {}),
+            "Env": list(defaults.env),
+            "Cmd": list(defaults.cmd) if defaults.cmd is not None else None,
+            "Image": "",
+            "Volumes": {path: {} for path in defaults.volumes} or None,
+            "WorkingDir": defaults.working_dir,
+            "Entrypoint": list(defaults.entrypoint) if defaults.entrypoint is not None else None,
+            "OnBuild": list(defaults.on_build) or None,
+            "Labels": defaults.labels or None,
+            **({"StopSignal": defaults.stop_signal} if defaults.stop_signal else {}),
+            **({"Shell": list(defaults.shell)} if defaults.shell else {}),
+        },
+        "Architecture": config.architecture,
+        "Os": config.os,
+        **({"Variant": config.variant} if config.variant else {}),
+        "Size": image.size,
+        "VirtualSize": image.size,
+        "GraphDriver": {"Name": "overlay2", "Data": _graph_data(store, config)},
+        "RootFS": {"Type": "layers", "Layers": list(config.rootfs)},
+        "Metadata": {"LastTagTime": rfc3339(image.added)},
+    }
+
+
+def _repository(reference: Any) -> str:
+    familiar: str = reference._replace(tag="", digest="").familiar()
+    return familiar
+
+
+def _graph_data(store: Store, config: ImageConfig) -> dict[str, str]:
+    from wherry.oci.config import chain_id
+
+    if not config.rootfs:
+        return {}
+    lowers = store.snapshots.lowers(chain_id(config.rootfs))
+    return {"UpperDir": lowers[0], **({"LowerDir": ":".join(lowers[1:])} if lowers[1:] else {})} if lowers else {}
+
+
+def inspect_volume(volume: Volume) -> dict[str, Any]:
+    """`docker volume inspect`."""
+    return {
+        "CreatedAt": rfc3339(volume.created),
+        "Driver": "local",
+        "Labels": volume.labels or None,
+        "Mountpoint": volume.path,
+        "Name": volume.name,
+        "Options": volume.options or None,
+        "Scope": "local",
+    }
