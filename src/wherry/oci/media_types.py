@@ -1,0 +1,56 @@
+"""Media types of OCI (image-spec v1.1 media-types.md) and of Docker's schema 2, which registries still hold."""
+
+from __future__ import annotations
+
+from wherry.base.errors import Unsupported
+
+__all__ = [
+    "CONFIG",
+    "DOCKER_CONFIG",
+    "DOCKER_INDEX",
+    "DOCKER_LAYER_GZIP",
+    "DOCKER_MANIFEST",
+    "INDEX",
+    "INDEXES",
+    "LAYER",
+    "LAYER_GZIP",
+    "LAYER_ZSTD",
+    "MANIFEST",
+    "MANIFESTS",
+    "layer_compression",
+]
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+LAYER_GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
+LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+INDEXES = frozenset((INDEX, DOCKER_INDEX))
+MANIFESTS = frozenset((MANIFEST, DOCKER_MANIFEST))
+
+_COMPRESSION = {
+    LAYER: "none",
+    LAYER_GZIP: "gzip",
+    LAYER_ZSTD: "zstd",
+    DOCKER_LAYER_GZIP: "gzip",
+    "application/vnd.docker.image.rootfs.diff.tar": "none",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": "zstd",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": "gzip",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar": "none",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip": "gzip",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": "zstd",
+}
+
+
+def layer_compression(media_type: str) -> str:
+    """`none`, `gzip` or `zstd`. Raises Unsupported for what is not a layer."""
+    try:
+        return _COMPRESSION[media_type]
+    except KeyError:
+        raise Unsupported(f"not a layer that can be unpacked: {media_type!r}") from None

@@ -1,0 +1,70 @@
+"""Platforms, and which of several images fits a machine (image-spec v1.1 image-index.md)."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from wherry.base.errors import InvalidInput
+
+__all__ = ["Platform", "host_platform", "parse_platform"]
+
+_ARCHITECTURES = {
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "i386": ("386", ""),
+    "i686": ("386", ""),
+    "aarch64": ("arm64", ""),
+    "arm64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+    "armv7l": ("arm", "v7"),
+    "armv6l": ("arm", "v6"),
+    "loongarch64": ("loong64", ""),
+}
+_DEFAULT_VARIANTS = {"arm64": "v8", "arm": "v7", "amd64": "v1"}
+
+
+class Platform(NamedTuple):
+    """An operating system, an architecture in Go's spelling, and its variant (`v7`), which may be empty."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in self if part)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Platform:
+        """From a descriptor's `platform`."""
+        return cls(str(value.get("os", "")), str(value.get("architecture", "")), str(value.get("variant", "")))
+
+    def to_json(self) -> dict[str, str]:
+        """For a descriptor's `platform`."""
+        return {name: value for name, value in self._asdict().items() if value}
+
+    def runs(self, other: Platform) -> bool:
+        """Whether an image for `other` runs here: the same, or an older variant of the same architecture."""
+        if (self.os, self.architecture) != (other.os, other.architecture):
+            return False
+        default = _DEFAULT_VARIANTS.get(self.architecture, "")
+        return (other.variant or default) <= (self.variant or default)
+
+
+def host_platform(machine: str) -> Platform:
+    """The platform of a Linux machine that calls itself `machine` (`os.uname().machine`)."""
+    architecture, variant = _ARCHITECTURES.get(machine, (machine, ""))
+    return Platform("linux", architecture, variant)
+
+
+def parse_platform(text: str) -> Platform:
+    """`linux/arm64/v8`, `linux/amd64`, `arm64` or `linux`. Raises InvalidInput."""
+    parts = text.lower().split("/")
+    if not 1 <= len(parts) <= 3 or not all(part.replace("-", "").replace("_", "").isalnum() for part in parts):
+        raise InvalidInput(
+            f'"{text}": not a platform', hint="write os/architecture[/variant], for instance linux/arm64"
+        )
+    if len(parts) == 1 and parts[0] not in ("linux", "windows", "freebsd", "darwin"):
+        parts.insert(0, "linux")
+    architecture, variant = _ARCHITECTURES.get(parts[1] if len(parts) > 1 else "", (parts[1] if parts[1:] else "", ""))
+    return Platform(parts[0], architecture, parts[2] if len(parts) > 2 else variant)
