@@ -1,0 +1,217 @@
+"""Reading tar archives as a stream of entries: ustar, pax (POSIX.1-2001) and GNU's long names.
+
+Every number and every length is checked before it is used; a malformed archive raises Corrupt.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from wherry.base.errors import Corrupt, Unsupported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["Entry", "TarReader"]
+
+_MAX_EXTENDED = 1 << 20
+_ZERO_BLOCK = bytes(512)
+_XATTR = b"SCHILY.xattr."
+
+
+class Entry(NamedTuple):
+    """One entry as the archive says it, unchecked: `name` and `link` verbatim, `kind` the type flag."""
+
+    name: bytes
+    kind: bytes
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    link: bytes
+    device: int
+    xattrs: dict[str, bytes]
+
+
+class TarReader:
+    """Iterates over the entries of the archive that `read(n)` gives the bytes of (fewer only at the end).
+
+    After each entry of a regular file, its content may be taken with `content`; what is not taken is skipped.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._left = 0
+        self._padding = 0
+        self._global: dict[bytes, bytes] = {}
+
+    def content(self, most: int) -> bytes:
+        """The next bytes of the current entry, at most `most`; empty at its end."""
+        if not self._left:
+            return b""
+        data = self._read(min(most, self._left))
+        if not data:
+            raise _truncated()
+        self._left -= len(data)
+        return data
+
+    def __iter__(self) -> Iterator[Entry]:
+        extended: dict[bytes, bytes] = {}
+        long_name = long_link = None
+        while (block := self._block()) is not None:
+            entry = _parse(block)
+            if entry.kind in (b"x", b"g", b"L", b"K"):
+                data = self._extended(entry)
+                if entry.kind == b"x":
+                    extended = _records(data)
+                elif entry.kind == b"g":
+                    self._global.update(_records(data))
+                elif entry.kind == b"L":
+                    long_name = data.rstrip(b"\0")
+                else:
+                    long_link = data.rstrip(b"\0")
+                continue
+            entry = _apply(entry, {**self._global, **extended})
+            if long_name is not None:
+                entry = entry._replace(name=long_name)
+            if long_link is not None:
+                entry = entry._replace(link=long_link)
+            extended, long_name, long_link = {}, None, None
+            self._left = entry.size if entry.kind in (b"0", b"\0", b"7") else 0
+            self._padding = -self._left & 511
+            yield entry
+
+    def _block(self) -> bytes | None:
+        self._skip()
+        block = self._exactly(512, at_end=True)
+        if not block:
+            return None
+        if block == _ZERO_BLOCK:
+            while self._read(1 << 16):
+                pass
+            return None
+        return block
+
+    def _skip(self) -> None:
+        while self._left:
+            self.content(1 << 20)
+        if self._padding:
+            self._exactly(self._padding)
+            self._padding = 0
+
+    def _exactly(self, count: int, *, at_end: bool = False) -> bytes:
+        data = self._read(count)
+        while len(data) < count:
+            more = self._read(count - len(data))
+            if not more:
+                if at_end and not data:
+                    return b""
+                raise _truncated()
+            data += more
+        return data
+
+    def _extended(self, entry: Entry) -> bytes:
+        if entry.size > _MAX_EXTENDED:
+            raise Corrupt(f"the archive has an extended header of {entry.size} bytes")
+        data = self._exactly(entry.size)
+        if entry.size & 511:
+            self._exactly(-entry.size & 511)
+        return data
+
+
+def _truncated() -> Corrupt:
+    return Corrupt("the archive is cut off", hint="fetch or build it again")
+
+
+def _number(field: bytes) -> int:
+    """Octal digits, or GNU's base-256 for what does not fit."""
+    if field[0] & 0x80:
+        value = int.from_bytes(field, "big", signed=False) & ~(0x80 << (8 * (len(field) - 1)))
+        if field[0] == 0xFF:
+            value = int.from_bytes(field, "big", signed=True)
+        return value
+    digits = field.strip(b" \0")
+    if not digits:
+        return 0
+    try:
+        if not digits.isdigit():
+            raise ValueError
+        return int(digits, 8)
+    except ValueError:
+        raise Corrupt(f"the archive has a malformed number in a header: {field!r}") from None
+
+
+def _parse(block: bytes) -> Entry:
+    checksum = _number(block[148:156])
+    if sum(block) - sum(block[148:156]) + 8 * 32 != checksum:
+        raise Corrupt("the archive has a header with a wrong checksum")
+    name = block[:100].split(b"\0", 1)[0]
+    if block[257:263] == b"ustar\0":
+        prefix = block[345:500].split(b"\0", 1)[0]
+        if prefix:
+            name = prefix + b"/" + name
+    kind = block[156:157]
+    if kind == b"S":
+        raise Unsupported("the archive uses GNU's sparse format", hint="pack it without --sparse")
+    size = _number(block[124:136])
+    if size < 0:
+        raise Corrupt("the archive has an entry of negative size")
+    device = os.makedev(_number(block[329:337]), _number(block[337:345])) if kind in (b"3", b"4") else 0
+    return Entry(
+        name,
+        kind,
+        _number(block[100:108]) & 0o7777,
+        _number(block[108:116]),
+        _number(block[116:124]),
+        size,
+        _number(block[136:148]),
+        block[157:257].split(b"\0", 1)[0],
+        device,
+        {},
+    )
+
+
+def _records(data: bytes) -> dict[bytes, bytes]:
+    """pax records; a length that does not fit raises Corrupt."""
+    records: dict[bytes, bytes] = {}
+    position = 0
+    while position < len(data):
+        space = data.find(b" ", position, position + 20)
+        digits = data[position:space] if space > 0 else b""
+        if not digits.isdigit():
+            if not data[position:].strip(b"\0"):
+                break
+            raise Corrupt("the archive has a malformed extended header")
+        end = position + int(digits)
+        record = data[space + 1 : end]
+        key, equals, value = record.partition(b"=")
+        if end > len(data) or not record.endswith(b"\n") or not equals or not key:
+            raise Corrupt("the archive has a malformed extended header")
+        records[key] = value[:-1]
+        position = end
+    return records
+
+
+def _apply(entry: Entry, records: dict[bytes, bytes]) -> Entry:
+    if not records:
+        return entry
+    if any(key.startswith(b"GNU.sparse") for key in records):
+        raise Unsupported("the archive uses GNU's sparse format", hint="pack it without --sparse")
+    try:
+        entry = entry._replace(
+            name=records.get(b"path", entry.name),
+            link=records.get(b"linkpath", entry.link),
+            size=int(records.get(b"size", entry.size)),
+            uid=int(records.get(b"uid", entry.uid)),
+            gid=int(records.get(b"gid", entry.gid)),
+            mtime=int(float(records.get(b"mtime", entry.mtime)) // 1),
+        )
+    except (ValueError, OverflowError):
+        raise Corrupt("the archive has a malformed number in an extended header") from None
+    if min(entry.size, entry.uid, entry.gid) < 0 or max(entry.uid, entry.gid) > 0xFFFFFFFE:
+        raise Corrupt("the archive has a number out of range in an extended header")
+    xattrs = {os.fsdecode(key[len(_XATTR) :]): value for key, value in records.items() if key.startswith(_XATTR)}
+    return entry._replace(xattrs=xattrs)

@@ -1,0 +1,400 @@
+"""A layer archive becomes a directory that an overlay mount takes. Archives are hostile until proven otherwise.
+
+Names are walked one component at a time from an open directory, never through a symbolic link, so nothing is ever
+written outside the target; a leading `/` is taken off, as every other tool does, and `..` is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple
+
+from wherry.base.errors import Corrupt, HostileArchive
+from wherry.base.files import write_all
+from wherry.layer.builder import kept_xattrs
+from wherry.layer.packing import is_whiteout
+from wherry.layer.tarreader import Entry, TarReader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import BinaryIO
+
+__all__ = ["Limits", "Unpacked", "open_layer", "unpack"]
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_WHITEOUT = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_OPEN_DIRECTORIES = 512
+_MAX_DEPTH = 200  # two paths of this depth are held open at once
+_COPY = 1 << 20
+
+
+class Limits(NamedTuple):
+    """What one layer may be at most: entries, and bytes of its uncompressed archive."""
+
+    entries: int = 2_000_000
+    size: int = 64 << 30
+
+
+class Unpacked(NamedTuple):
+    """What an archive turned out to be; `size` in bytes, uncompressed."""
+
+    diff_id: str
+    size: int
+    entries: int
+
+
+def open_layer(stream: BinaryIO, compression: str = "auto") -> Callable[[int], bytes]:
+    """A function that reads the uncompressed bytes of `stream`, which is `none`, `gzip`, `zstd` or to be looked at.
+
+    Raises Corrupt while reading what is not whole.
+    """
+    if compression == "auto":
+        head = stream.read(6)
+        stream.seek(0)
+        compression = "gzip" if head[:2] == b"\x1f\x8b" else "zstd" if head[:4] == b"\x28\xb5\x2f\xfd" else "none"
+    if compression == "none":
+        return stream.read
+    if compression == "zstd":
+        return _zstd(stream)
+    from isal import igzip, isal_zlib
+
+    errors = (isal_zlib.IsalError, OSError, EOFError)
+    return _guarded(igzip.open(stream, "rb").read, errors)  # type: ignore[no-untyped-call,arg-type]
+
+
+def _zstd(stream: BinaryIO) -> Callable[[int], bytes]:
+    """Frames one after another; unlike the library's own reader, a frame that is cut off is an error."""
+    import zstandard
+
+    frames = zstandard.ZstdDecompressor()
+    frame = frames.decompressobj()
+    waiting = b""
+    started = False
+
+    def read(_count: int) -> bytes:
+        nonlocal frame, waiting, started
+        while True:
+            data, waiting = waiting or stream.read(_COPY), b""
+            if not data:
+                if started:
+                    raise EOFError("it is cut off")
+                return b""
+            try:
+                plain = frame.decompress(data)
+            except zstandard.ZstdError as error:
+                raise EOFError(str(error)) from None
+            started = True
+            if frame.eof:
+                waiting, frame, started = frame.unused_data, frames.decompressobj(), False
+            if plain:
+                return plain
+
+    return _guarded(read, (EOFError,))
+
+
+def _guarded(read: Callable[[int], bytes], errors: tuple[type[Exception], ...]) -> Callable[[int], bytes]:
+    def checked(count: int) -> bytes:
+        try:
+            return read(count)
+        except errors as error:
+            raise Corrupt(f"the compressed layer is damaged: {error}") from None
+
+    return checked
+
+
+def unpack(
+    stream: BinaryIO,
+    target: str,
+    *,
+    compression: str = "auto",
+    lowers: Sequence[str] = (),
+    limits: Limits | None = None,
+    overlay: bool = True,
+) -> Unpacked:
+    """Write the layer `stream` into the empty directory `target` in the form that overlay mounts take.
+
+    With `overlay` off, whiteouts are refused: the archive is then not a layer but the content of one (ADD). Directories
+    that the archive implies take their metadata from `lowers` (topmost first). Raises HostileArchive or Corrupt.
+    """
+    unpacker = _Unpacker(target, lowers, limits or Limits(), overlay=overlay)
+    try:
+        return unpacker.run(open_layer(stream, compression))
+    finally:
+        unpacker.close()
+
+
+class _Unpacker:
+    def __init__(self, target: str, lowers: Sequence[str], limits: Limits, *, overlay: bool) -> None:
+        from hashlib import sha256
+
+        self._root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._lowers = [os.fsencode(lower) for lower in lowers]
+        self._limits = limits
+        self._overlay = overlay
+        self._open: dict[bytes, int] = {}
+        self._times: dict[bytes, int] = {}
+        self._hash = sha256()
+        self._size = 0
+
+    def close(self) -> None:
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
+        os.close(self._root)
+
+    def run(self, read: Callable[[int], bytes]) -> Unpacked:
+        reader = TarReader(self._counted(read))
+        entries = 0
+        for entry in reader:
+            entries += 1
+            if entries > self._limits.entries:
+                raise HostileArchive(f"the layer has more than {self._limits.entries} entries")
+            self._entry(entry, reader)
+        for name, mtime in self._times.items():
+            self._set_time(name, mtime)
+        return Unpacked("sha256:" + self._hash.hexdigest(), self._size, entries)
+
+    def _counted(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        """Reads in large pieces; hashes, counts and limits what is read."""
+        buffer = b""
+        position = 0
+
+        def take(count: int) -> bytes:
+            nonlocal buffer, position
+            if position >= len(buffer):
+                buffer, position = read(_COPY), 0
+                self._hash.update(buffer)
+                self._size += len(buffer)
+                if self._size > self._limits.size:
+                    raise HostileArchive(f"the layer unpacks to more than {self._limits.size} bytes")
+            piece = buffer[position : position + count]
+            position += len(piece)
+            return piece
+
+        return take
+
+    def _entry(self, entry: Entry, reader: TarReader) -> None:
+        name = _clean(entry.name)
+        if not name:
+            self._apply_root(entry)
+            return
+        parent, _, base = name.rpartition(b"/")
+        if base.startswith(_WHITEOUT):
+            self._remove(parent, base, name)
+            return
+        fd = self._parent(parent)
+        make = _MAKERS.get(entry.kind)
+        if make is None:
+            raise Corrupt(f"the archive has an entry of unknown type {entry.kind!r}: {os.fsdecode(name)}")
+        make(self, entry, name, fd, base, reader)
+
+    def _apply_root(self, entry: Entry) -> None:
+        if entry.kind == b"5":
+            self._finish(self._root, entry)
+            self._times[b"."] = entry.mtime
+
+    def _remove(self, parent: bytes, base: bytes, name: bytes) -> None:
+        if not self._overlay:
+            raise HostileArchive(f"the archive holds the whiteout {os.fsdecode(name)}")
+        fd = self._parent(parent)
+        if base == _OPAQUE:
+            os.setxattr(fd, "trusted.overlay.opaque", b"y")
+            return
+        hidden = base[len(_WHITEOUT) :]
+        if hidden in (b"", b".", b"..") or hidden.startswith(_WHITEOUT):
+            raise HostileArchive(f"the layer has an invalid whiteout: {os.fsdecode(name)}")
+        try:
+            os.mknod(hidden, stat.S_IFCHR, 0, dir_fd=fd)
+        except FileExistsError:
+            if stat.S_ISDIR(os.lstat(hidden, dir_fd=fd).st_mode):
+                os.setxattr(self._parent(parent + b"/" + hidden if parent else hidden), "trusted.overlay.opaque", b"y")
+
+    def _parent(self, name: bytes) -> int:
+        """A descriptor of the directory `name`, which is made where the archive only implied it."""
+        if not name:
+            return self._root
+        if (fd := self._open.pop(name, -1)) >= 0:
+            self._open[name] = fd  # the directory used last is closed last
+            return fd
+        above, _, base = name.rpartition(b"/")
+        parent = self._parent(above)
+        try:
+            fd = os.open(base, _DIRECTORY, dir_fd=parent)
+        except FileNotFoundError:
+            fd = self._implied(name, base, parent)
+        except NotADirectoryError:
+            fd = self._replaced(name, base, parent)
+        except OSError as error:
+            raise HostileArchive(f"the archive reaches through {os.fsdecode(name)}: {error.strerror}") from None
+        if len(self._open) >= _OPEN_DIRECTORIES:
+            oldest = next(iter(self._open))
+            if not name.startswith(oldest + b"/"):
+                os.close(self._open.pop(oldest))
+        self._open[name] = fd
+        return fd
+
+    def _implied(self, name: bytes, base: bytes, parent: int) -> int:
+        os.mkdir(base, 0o755, dir_fd=parent)
+        fd = os.open(base, _DIRECTORY, dir_fd=parent)
+        for lower in self._lowers:
+            try:
+                status = os.lstat(os.path.join(lower, name))
+            except OSError:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                os.fchown(fd, status.st_uid, status.st_gid)
+                os.fchmod(fd, stat.S_IMODE(status.st_mode))
+                self._times[name] = int(status.st_mtime // 1)
+            break
+        return fd
+
+    def _replaced(self, name: bytes, base: bytes, parent: int) -> int:
+        """A directory where this layer put something else: fine over its own whiteout, hostile over a link or file."""
+        if not is_whiteout(os.lstat(base, dir_fd=parent)):
+            raise HostileArchive(f"the archive reaches through {os.fsdecode(name)}, which it made no directory")
+        os.unlink(base, dir_fd=parent)
+        os.mkdir(base, 0o755, dir_fd=parent)
+        fd = os.open(base, _DIRECTORY, dir_fd=parent)
+        os.setxattr(fd, "trusted.overlay.opaque", b"y")
+        return fd
+
+    def _vacate(self, name: bytes, base: bytes, fd: int) -> None:
+        """Make room for an entry that takes the place of an earlier one of the same layer."""
+        try:
+            status = os.lstat(base, dir_fd=fd)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(base, dir_fd=fd)
+            return
+        for held in [held for held in self._open if held == name or held.startswith(name + b"/")]:
+            os.close(self._open.pop(held))
+        for timed in [timed for timed in self._times if timed == name or timed.startswith(name + b"/")]:
+            del self._times[timed]
+        _remove_directory(base, fd)
+
+    def _directory(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
+        try:
+            os.mkdir(base, 0o700, dir_fd=fd)
+        except FileExistsError:
+            status = os.lstat(base, dir_fd=fd)
+            if not stat.S_ISDIR(status.st_mode):
+                os.unlink(base, dir_fd=fd)
+                os.mkdir(base, 0o700, dir_fd=fd)
+                if is_whiteout(status):
+                    os.setxattr(self._parent(name), "trusted.overlay.opaque", b"y")
+        self._finish(self._parent(name), entry)
+        self._times[name] = entry.mtime
+
+    def _file(self, entry: Entry, name: bytes, fd: int, base: bytes, reader: TarReader) -> None:
+        if entry.name.endswith(b"/"):  # an old archive's way to say "directory"
+            self._directory(entry, name, fd, base, reader)
+            return
+        try:
+            target = os.open(base, _CREATE, 0o600, dir_fd=fd)
+        except FileExistsError:
+            self._vacate(name, base, fd)
+            target = os.open(base, _CREATE, 0o600, dir_fd=fd)
+        try:
+            while data := reader.content(_COPY):
+                write_all(target, data)
+            self._finish(target, entry)
+            os.utime(target, ns=_times(entry.mtime))
+        finally:
+            os.close(target)
+
+    def _symlink(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
+        self._vacate(name, base, fd)
+        os.symlink(entry.link, base, dir_fd=fd)
+        os.chown(base, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+        os.utime(base, ns=_times(entry.mtime), dir_fd=fd, follow_symlinks=False)
+
+    def _hard_link(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
+        target = _clean(entry.link)
+        above, _slash, last = target.rpartition(b"/")
+        if target == name:
+            return
+        self._vacate(name, base, fd)
+        try:
+            source = self._parent(above)
+            if stat.S_ISDIR(os.lstat(last, dir_fd=source).st_mode):
+                raise HostileArchive(f"the archive links {os.fsdecode(name)} to a directory")
+            os.link(last, base, src_dir_fd=source, dst_dir_fd=fd, follow_symlinks=False)
+        except FileNotFoundError:
+            raise Corrupt(
+                f"the archive links {os.fsdecode(name)} to {os.fsdecode(target)}, which it does not hold"
+            ) from None
+
+    def _special(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
+        kind = {b"3": stat.S_IFCHR, b"4": stat.S_IFBLK, b"6": stat.S_IFIFO}[entry.kind]
+        if kind == stat.S_IFCHR and entry.device == 0:
+            raise HostileArchive(f"the archive holds the device 0/0, an overlay's whiteout: {os.fsdecode(name)}")
+        self._vacate(name, base, fd)
+        os.mknod(base, kind | 0o600, entry.device, dir_fd=fd)
+        os.chown(base, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+        os.chmod(base, entry.mode, dir_fd=fd)
+        os.utime(base, ns=_times(entry.mtime), dir_fd=fd, follow_symlinks=False)
+
+    def _finish(self, fd: int, entry: Entry) -> None:
+        os.fchown(fd, entry.uid, entry.gid)
+        os.fchmod(fd, entry.mode)
+        for key, value in entry.xattrs.items():
+            if kept_xattrs(key):
+                os.setxattr(fd, key, value)
+
+    def _set_time(self, name: bytes, mtime: int) -> None:
+        if name == b".":
+            os.utime(self._root, ns=_times(mtime))
+        else:
+            above, _, base = name.rpartition(b"/")
+            os.utime(base, ns=_times(mtime), dir_fd=self._parent(above), follow_symlinks=False)
+
+
+_MAKERS = {
+    b"0": _Unpacker._file,
+    b"\0": _Unpacker._file,
+    b"7": _Unpacker._file,
+    b"1": _Unpacker._hard_link,
+    b"2": _Unpacker._symlink,
+    b"3": _Unpacker._special,
+    b"4": _Unpacker._special,
+    b"5": _Unpacker._directory,
+    b"6": _Unpacker._special,
+}
+
+
+def _times(mtime: int) -> tuple[int, int]:
+    nanoseconds = max(-(2**33), min(mtime, 2**33)) * 1_000_000_000
+    return nanoseconds, nanoseconds
+
+
+def _clean(name: bytes) -> bytes:
+    """`name` relative to the root, without empty and `.` components. Raises HostileArchive for `..` and zero bytes."""
+    if b"\0" in name:
+        raise HostileArchive(f"the archive has a name with a zero byte: {name!r}")
+    if (
+        name.count(b"/") < _MAX_DEPTH
+        and b".." not in name
+        and b"//" not in name
+        and not name.startswith((b"/", b"."))
+        and b"/." not in name
+    ):
+        return name.rstrip(b"/")
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if len(parts) > _MAX_DEPTH:
+        raise HostileArchive(
+            f"the archive has a name of more than {_MAX_DEPTH} components: {os.fsdecode(name)[:80]}..."
+        )
+    if b".." in parts:
+        raise HostileArchive(f"the archive has a name that leads outside: {os.fsdecode(name)}")
+    return b"/".join(parts)
+
+
+def _remove_directory(base: bytes, parent: int) -> None:
+    import shutil
+
+    shutil.rmtree(os.fsdecode(base), dir_fd=parent)
