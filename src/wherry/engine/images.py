@@ -44,9 +44,9 @@ class Images:
         self._store = store
         self._records = records
 
-    def list(self) -> list[Image]:
+    def all(self) -> list[Image]:
         """All images, the newest first."""
-        return sorted(self._store.images.list(), key=lambda image: (-image.created, image.id))
+        return sorted(self._store.images.all(), key=lambda image: (-image.created, image.id))
 
     def resolve(self, text: str) -> Image:
         """Raises NotFound (`No such image: ...`) or Conflict for an ambiguous identifier."""
@@ -87,7 +87,7 @@ class Images:
         return Removal("Untagged", reference.familiar())
 
     def _refuse_while_used(self, image: Image, text: str, *, force: bool) -> None:
-        users = [one for one in self._records.list() if one.image_id == image.id]
+        users = [one for one in self._records.all() if one.image_id == image.id]
         running = [one for one in users if one.state.is_running]
         if running:
             raise Conflict(
@@ -133,9 +133,9 @@ class Images:
         self, *, every: bool = False, until: int = 0, labels: dict[str, str] | None = None
     ) -> tuple[list[Removal], int]:
         """Delete images without a name (with `every`: all that no container uses); lines and freed bytes."""
-        used = {one.image_id for one in self._records.list()}
+        used = {one.image_id for one in self._records.all()}
         removals: list[Removal] = []
-        for image in self._store.images.list():
+        for image in self._store.images.all():
             if image.id in used or (image.names and not every) or (until and image.created > until):
                 continue
             if labels and not self._has_labels(image, labels):
@@ -151,7 +151,7 @@ class Images:
 
     def users(self, image: Image) -> list[Container]:
         """The containers, in any state, that were made from the image."""
-        return [one for one in self._records.list() if one.image_id == image.id]
+        return [one for one in self._records.all() if one.image_id == image.id]
 
     def inspect(self, text: str) -> dict[str, Any]:
         """What `docker image inspect` prints for it."""

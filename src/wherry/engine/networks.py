@@ -81,7 +81,7 @@ class Networks:
             connection.execute("INSERT OR IGNORE INTO networks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         return self.resolve("bridge")
 
-    def list(self) -> list[Network]:
+    def all(self) -> list[Network]:
         """All networks by name, the default one included."""
         self.default()
         with self._database.read() as connection:

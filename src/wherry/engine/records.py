@@ -184,7 +184,7 @@ class ContainerRecords:
         found = self._select("WHERE id = ?", (container_id,))
         return found[0] if found else None
 
-    def list(self, statuses: Sequence[str] = ()) -> list[Container]:
+    def all(self, statuses: Sequence[str] = ()) -> list[Container]:
         """All containers (of these `statuses`), the newest first."""
         where = f"WHERE status IN ({', '.join('?' * len(statuses))})" if statuses else ""
         return self._select(f"{where} ORDER BY created DESC, id", tuple(statuses))

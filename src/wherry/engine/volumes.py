@@ -94,7 +94,7 @@ class Volumes:
             raise NotFound(f"get {name}: no such volume", hint="`wherry volume ls` shows all volumes")
         return self._volume(tuple(row))
 
-    def list(self) -> list[Volume]:
+    def all(self) -> list[Volume]:
         """All volumes by name."""
         with self._database.read() as connection:
             rows = connection.execute("SELECT * FROM volumes ORDER BY name").fetchall()

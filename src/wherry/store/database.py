@@ -1,0 +1,137 @@
+"""The SQLite database: one file for the facts of one installation, safe for many processes at once."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from wherry.base.errors import Conflict, Corrupt, Unavailable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = ["Database"]
+
+_BUSY_MILLISECONDS = 60_000
+
+
+class _Read:
+    """A context that lends the connection without a transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _Write:
+    """A context that is one transaction: all of it happens, or nothing. Nested uses join the outermost."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._outermost = False
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._outermost = not self._connection.in_transaction
+        if self._outermost:
+            self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if self._outermost:
+            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+
+
+class Database:
+    """Opened when first used. Upper floors register their own tables with `migrate`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._opened: sqlite3.Connection | None = None
+        self._versions: dict[str, int] = {}
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def _open(self) -> sqlite3.Connection:
+        os.makedirs(os.path.dirname(self._path), mode=0o711, exist_ok=True)
+        try:
+            connection = sqlite3.connect(
+                self._path, timeout=_BUSY_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            self._versions = self._read_versions(connection)
+        except sqlite3.DatabaseError as error:
+            raise _unusable(self._path, error) from None
+        return connection
+
+    @staticmethod
+    def _read_versions(connection: sqlite3.Connection) -> dict[str, int]:
+        try:
+            return dict(connection.execute("SELECT component, version FROM schema_versions").fetchall())
+        except sqlite3.OperationalError:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS schema_versions"
+                " (component TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT"
+            )
+            return {}
+
+    def migrate(self, component: str, migrations: Sequence[str]) -> None:
+        """Bring the tables of `component` up to the last of `migrations`, each a script that is run once, in order.
+
+        Raises Conflict where a newer Wherry has been here.
+        """
+        connection = self._connection
+        if self._versions.get(component, 0) == len(migrations):
+            return
+        with self.write():
+            self._versions = self._read_versions(connection)
+            done = self._versions.get(component, 0)
+            if done > len(migrations):
+                raise Conflict(
+                    f"{self._path} was written by a newer version of Wherry", hint="use that version, or another root"
+                )
+            for script in migrations[done:]:
+                for statement in _statements(script):
+                    connection.execute(statement)
+            connection.execute("INSERT OR REPLACE INTO schema_versions VALUES (?, ?)", (component, len(migrations)))
+            self._versions[component] = len(migrations)
+
+    def read(self) -> _Read:
+        """`with database.read() as connection:` each statement sees one consistent state."""
+        return _Read(self._connection)
+
+    def write(self) -> _Write:
+        """`with database.write() as connection:` one transaction, alone among writers."""
+        return _Write(self._connection)
+
+    def close(self) -> None:
+        """Give the file back; the next use opens it again."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+
+def _statements(script: str) -> Iterator[str]:
+    pending = ""
+    for part in script.split(";"):
+        pending += part + ";"
+        if sqlite3.complete_statement(pending) and pending.strip(" \n;"):
+            yield pending
+            pending = ""
+
+
+def _unusable(path: str, error: sqlite3.DatabaseError) -> Corrupt | Unavailable:
+    if "malformed" in str(error) or "not a database" in str(error):
+        return Corrupt(f"the database {path} is damaged: {error}", hint="restore it from a backup, or move it away")
+    return Unavailable(f"cannot open the database {path}: {error}", hint="check its owner, its mode and the free space")

@@ -1,0 +1,97 @@
+"""Leases: what is in use and must not be collected, though nothing names it yet."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wherry.store.database import Database
+
+__all__ = ["Lease", "Leases"]
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE leases (
+        owner TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        PRIMARY KEY (owner, kind, key)
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
+_PROCESS = "process:"
+
+
+class Leases:
+    """An owner is a container (`container:ID`, until unpinned) or a process (void when the process is dead)."""
+
+    def __init__(self, database: Database) -> None:
+        database.migrate("leases", _MIGRATIONS)
+        self._database = database
+
+    def process(self) -> Lease:
+        """A lease that ends with this context, or with this process."""
+        return Lease(self, f"{_PROCESS}{process_identity(os.getpid())}:{os.urandom(4).hex()}")
+
+    def pin(self, owner: str, items: Iterable[tuple[str, str]]) -> None:
+        """Keep `items` (kind `blob`, `snapshot` or `image`, and its digest) until `unpin`."""
+        with self._database.write() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO leases VALUES (?, ?, ?)", [(owner, kind, key) for kind, key in items]
+            )
+
+    def unpin(self, owner: str) -> None:
+        """Let go of all that `owner` keeps; harmless where it keeps nothing."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM leases WHERE owner = ?", (owner,))
+
+    def held(self) -> set[tuple[str, str]]:
+        """Everything that a living owner keeps; the leases of dead processes are removed."""
+        with self._database.write() as connection:
+            rows = connection.execute("SELECT owner, kind, key FROM leases").fetchall()
+            dead = {owner for owner in {row[0] for row in rows} if _is_dead(owner)}
+            connection.executemany("DELETE FROM leases WHERE owner = ?", [(owner,) for owner in dead])
+        return {(kind, key) for owner, kind, key in rows if owner not in dead}
+
+
+class Lease:
+    """What one process keeps while it works."""
+
+    def __init__(self, leases: Leases, owner: str) -> None:
+        self._leases = leases
+        self._owner = owner
+
+    def add(self, kind: str, key: str) -> None:
+        """Keep one more thing; call it before the thing is looked up or made."""
+        self._leases.pin(self._owner, [(kind, key)])
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leases.unpin(self._owner)
+
+
+def process_identity(pid: int) -> str:
+    """`PID.START` of a living process, START in clock ticks since boot, so that a reused number is not mistaken."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        return f"{pid}.{stat.read().rpartition(')')[2].split()[19]}.{boot_id()[:8]}"
+
+
+def boot_id() -> str:
+    """Changes with every boot of the machine."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _is_dead(owner: str) -> bool:
+    if not owner.startswith(_PROCESS):
+        return False
+    identity = owner.split(":")[1]
+    try:
+        return process_identity(int(identity.split(".")[0])) != identity
+    except (OSError, ValueError):
+        return True
