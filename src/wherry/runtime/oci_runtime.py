@@ -1,0 +1,259 @@
+"""Containers as the OCI runtime and conmon see them.
+
+The command lines are built by pure methods; state that must not survive a reboot is below the run directory, so two
+installations never meet.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+from wherry.base.errors import ProgramFailed, WherryError
+from wherry.base.files import atomic_write, remove_if_exists, remove_tree
+from wherry.base.locks import FileLock
+from wherry.base.programs import require, run
+from wherry.runtime.attachment import Attachment
+from wherry.runtime.failures import launch_failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wherry.base.paths import Layout
+
+__all__ = ["ExitRecord", "Launch", "OciRuntime", "State"]
+
+_START_TIMEOUT = 120
+
+
+class Launch(NamedTuple):
+    """How a container is to be created; `kept` descriptors stay open as long as its monitor lives."""
+
+    id: str
+    log_path: str
+    exit_command: tuple[str, ...]
+    terminal: bool = False
+    stdin_open: bool = False
+    keep_stdin: bool = False  # detached with -i: nobody's end of input is the container's
+    log_driver: str = "k8s-file"
+    kept: tuple[int, ...] = ()
+
+
+class State(NamedTuple):
+    """What the monitor said when the container was created."""
+
+    pid: int
+    monitor: int
+
+
+class ExitRecord(NamedTuple):
+    """How it ended; the time in nanoseconds since the epoch."""
+
+    code: int
+    finished_at: int
+
+
+class OciRuntime:
+    """One runtime program with a state directory of its own."""
+
+    def __init__(self, layout: Layout, path: str) -> None:
+        self._layout = layout
+        self.path = path
+        self._state = f"{layout.run}/runtime"
+
+    @property
+    def name(self) -> str:
+        """`runc` or `crun`."""
+        return os.path.basename(self.path)
+
+    def command(self, *arguments: str) -> tuple[str, ...]:
+        """The runtime's command line for this installation."""
+        return (self.path, "--root", self._state, *arguments)
+
+    def bundle(self, container_id: str) -> str:
+        """The directory that holds `config.json`, the root mount, and the monitor's sockets."""
+        return self._layout.container_run(container_id)
+
+    def write_bundle(self, container_id: str, spec: dict[str, Any]) -> None:
+        """Put the runtime configuration where `create` reads it."""
+        atomic_write(f"{self.bundle(container_id)}/config.json", json.dumps(spec).encode(), durable=False)
+
+    def monitor_command(self, launch: Launch) -> tuple[str, ...]:
+        """conmon's command line."""
+        bundle = self.bundle(launch.id)
+        exit_program, *exit_arguments = launch.exit_command
+        argv = [require("conmon"), "--api-version", "1", "--cid", launch.id, "--cuuid", launch.id]
+        argv += ["--runtime", self.path, "--runtime-arg", f"--root={self._state}", "--bundle", bundle, "--full-attach"]
+        argv += ["--container-pidfile", f"{bundle}/pid", "--conmon-pidfile", f"{bundle}/monitor-pid"]
+        argv += ["--exit-dir", f"{bundle}/exit", "--persist-dir", bundle, "--name", launch.id[:12]]
+        argv += ["--log-path", f"{launch.log_driver}:{launch.log_path}", "--log-level", "error"]
+        argv += [flag for flag, wanted in _flags(launch) if wanted]
+        argv += ["--exit-command", exit_program]
+        for argument in exit_arguments:
+            argv += ["--exit-command-arg", argument]
+        return tuple(argv)
+
+    def create(self, launch: Launch) -> State:
+        """Create the container, stopped before its command. Raises CommandNotFound and its like.
+
+        The monitor holds the lock `alive` of the bundle from now until it has written how the container ended.
+        """
+        bundle = self.bundle(launch.id)
+        os.makedirs(f"{bundle}/exit", mode=0o700, exist_ok=True)
+        remove_if_exists(f"{bundle}/exit/{launch.id}")
+        os.makedirs(self._state, mode=0o700, exist_ok=True)
+        with FileLock(f"{bundle}/alive", wait=False) as alive:
+            message = self._spawn(self.monitor_command(launch), (alive.fileno(), *launch.kept))
+        pid = int(message.get("pid") or message.get("data") or -1)
+        if pid <= 0:
+            raise launch_failure(str(message.get("message") or message))
+        return State(pid, _read_number(f"{bundle}/monitor-pid"))
+
+    def _spawn(self, argv: tuple[str, ...], kept: tuple[int, ...]) -> dict[str, Any]:
+        """Start conmon, which goes into the background by itself, and wait for its word on the synchronisation pipe."""
+        import subprocess
+
+        sync_read, sync_write = os.pipe2(os.O_CLOEXEC)
+        start_read, start_write = os.pipe2(os.O_CLOEXEC)
+        try:
+            env = {**os.environ, "_OCI_SYNCPIPE": str(sync_write), "_OCI_STARTPIPE": str(start_read)}
+            monitor = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=env,
+                pass_fds=(sync_write, start_read, *kept),
+                start_new_session=True,
+            )
+            os.close(sync_write)
+            sync_write = -1
+            os.write(start_write, b"\0")
+            answer = _read_line(sync_read)
+            monitor.wait(_START_TIMEOUT)
+        finally:
+            for fd in (sync_read, sync_write, start_read, start_write):
+                if fd >= 0:
+                    os.close(fd)
+        if not answer:
+            raise WherryError("conmon ended without a word", hint="its messages are in the system's log")
+        value: dict[str, Any] = json.loads(answer)
+        return value
+
+    def attach(self, container_id: str) -> Attachment:
+        """Connect to the container's standard streams; before `start`, nothing it says is missed."""
+        return Attachment.connect(self.bundle(container_id))
+
+    def start(self, container_id: str) -> None:
+        """Let the command run."""
+        try:
+            run(self.command("start", container_id))
+        except ProgramFailed as error:
+            raise launch_failure(error.stderr, "start") from None
+
+    def kill(self, container_id: str, signal: str, *, every: bool = False) -> None:
+        """Send a signal, by name or number, to the container's first process or to all of them."""
+        try:
+            run(self.command("kill", *(("--all",) if every else ()), container_id, signal))
+        except ProgramFailed as error:
+            raise WherryError(f"cannot send {signal} to {container_id[:12]}: {error.stderr or error.message}") from None
+
+    def pause(self, container_id: str) -> None:
+        """Freeze every process."""
+        run(self.command("pause", container_id))
+
+    def resume(self, container_id: str) -> None:
+        """Thaw them."""
+        run(self.command("resume", container_id))
+
+    def delete(self, container_id: str, cgroup: str) -> None:
+        """Kill what still runs and remove the runtime's state; harmless where there is nothing.
+
+        A container whose processes are all gone leaves only a directory and empty control groups; removing those here
+        saves a run of the runtime.
+        """
+        from wherry.kernel import cgroups
+
+        state = f"{self._state}/{container_id}"
+        if not os.path.isdir(state):
+            cgroups.remove(cgroup)
+            return
+        if cgroups.process_ids(cgroup) or not _has_ended(state):
+            run(self.command("delete", "--force", container_id), check=False)
+        remove_tree(state)
+        cgroups.remove(cgroup)
+
+    def read_exit(self, container_id: str) -> ExitRecord | None:
+        """What the monitor wrote; None while the container runs, or where the monitor was killed."""
+        path = f"{self.bundle(container_id)}/exit/{container_id}"
+        try:
+            with open(path, encoding="ascii") as file:
+                return ExitRecord(int(file.read() or 0), os.fstat(file.fileno()).st_mtime_ns)
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def wait(self, container_id: str, *, timeout: float | None) -> bool:
+        """Block until the container has ended and its end is written; whether that was within `timeout` seconds."""
+        import select
+
+        bundle = self.bundle(container_id)
+        try:
+            pidfd = os.pidfd_open(_read_number(f"{bundle}/pid"))
+        except (OSError, ValueError):
+            pidfd = -1
+        if pidfd >= 0:
+            try:
+                poll = select.poll()
+                poll.register(pidfd, select.POLLIN)
+                if not poll.poll(None if timeout is None else timeout * 1000):
+                    return False
+            finally:
+                os.close(pidfd)
+        if os.path.isdir(bundle):
+            try:
+                FileLock(f"{bundle}/alive").acquire().release()
+            except FileNotFoundError:
+                pass
+        return True
+
+
+def _flags(launch: Launch) -> tuple[tuple[str, bool], ...]:
+    return (
+        ("--terminal", launch.terminal),
+        ("--stdin", launch.stdin_open),
+        ("--leave-stdin-open", launch.keep_stdin),
+    )
+
+
+def _has_ended(state: str) -> bool:
+    """Whether the first process of the container is gone."""
+    try:
+        with open(f"{state}/state.json", "rb") as file:
+            value = json.load(file)
+        with open(f"/proc/{value['init_process_pid']}/stat", encoding="utf-8", errors="replace") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return fields[0] == "Z" or int(fields[19]) != int(value["init_process_start"])
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _read_number(path: str) -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read().strip() or 0)
+    except FileNotFoundError:
+        return 0
+
+
+def _read_line(fd: int) -> bytes:
+    data = b""
+    while not data.endswith(b"\n"):
+        piece = os.read(fd, 65536)
+        if not piece:
+            break
+        data += piece
+    return data.strip()

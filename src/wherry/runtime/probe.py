@@ -1,0 +1,76 @@
+"""Which OCI runtime works on this machine: tried once, then remembered."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from wherry.base.errors import ProgramFailed, Unavailable
+from wherry.base.files import atomic_write
+from wherry.base.programs import find, run
+from wherry.kernel.cgroups import version
+
+__all__ = ["find_runtime"]
+
+_CANDIDATES = ("crun", "runc")
+
+
+def find_runtime(root: str, run_directory: str) -> str:
+    """The path of a runtime that works here, the fastest first. Raises Unavailable saying what was tried."""
+    memory = f"{root}/runtime.json"
+    key = [[path, os.stat(path).st_mtime_ns] for name in _CANDIDATES if (path := find(name))] + [[version(), 0]]
+    remembered = _remembered(memory, key)
+    if remembered:
+        return remembered
+    reasons = []
+    for name in _CANDIDATES:
+        path = find(name)
+        if path is None:
+            continue
+        reason = _try(path, run_directory)
+        if not reason:
+            atomic_write(memory, json.dumps({"key": key, "path": path}).encode())
+            return path
+        reasons.append(f"{name}: {reason}")
+    raise Unavailable(
+        f"no OCI runtime works on this machine ({'; '.join(reasons) or 'neither crun nor runc is installed'})",
+        hint="run `wherry doctor --fix`",
+    )
+
+
+def _remembered(memory: str, key: list[list[object]]) -> str:
+    try:
+        with open(memory, "rb") as file:
+            value = json.load(file)
+    except (OSError, ValueError):
+        return ""
+    return str(value["path"]) if value.get("key") == key else ""
+
+
+def _try(path: str, run_directory: str) -> str:
+    """Run a container that does nothing, of the host's own root file system, read-only; empty where that works."""
+    import tempfile
+
+    from wherry.oci.runtime_spec import SpecRequest, build_spec
+
+    os.makedirs(run_directory, mode=0o755, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=run_directory) as bundle:
+        identifier = "wherry-probe-" + os.path.basename(bundle)
+        program = "/bin/true" if os.path.exists("/bin/true") else "/usr/bin/true"
+        request = SpecRequest(
+            args=(program,),
+            env=(),
+            cwd="/",
+            rootfs="/",
+            read_only=True,
+            cgroup_path=f"/{identifier}",
+            namespaces={"pid": "", "mount": "", "ipc": "", "uts": "", "network": ""},
+            hostname="probe",
+        )
+        atomic_write(f"{bundle}/config.json", json.dumps(build_spec(request)).encode(), durable=False)
+        argv = (path, "--root", f"{bundle}/state", "run", "--bundle", bundle, identifier)
+        try:
+            run(argv, timeout=20)
+        except ProgramFailed as error:
+            return error.message
+    return ""
