@@ -1,3 +1,22 @@
-"""Floor 3: bridges, addresses on the wire, published ports and the files that names are resolved by."""
+"""Floor 3: bridges, addresses on the wire, published ports, and the files that names are resolved by.
 
-__all__: list[str] = []
+Who has which address is the engine's to remember; here is only what the kernel is told.
+"""
+
+from wherry.network.bridge import Bridge, default_bridge, destroy_bridge, ensure_bridge
+from wherry.network.endpoint import Endpoint, connect, disconnect
+from wherry.network.ports import PortMapping, publish, reserve, unpublish
+
+__all__ = [
+    "Bridge",
+    "Endpoint",
+    "PortMapping",
+    "connect",
+    "default_bridge",
+    "destroy_bridge",
+    "disconnect",
+    "ensure_bridge",
+    "publish",
+    "reserve",
+    "unpublish",
+]
