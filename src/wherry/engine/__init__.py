@@ -1,3 +1,5 @@
-"""Floor 4: containers, images and volumes as users see them."""
+"""Floor 4: containers, images, volumes and networks as users see them."""
 
-__all__: list[str] = []
+from wherry.engine.engine import Engine, open_engine
+
+__all__ = ["Engine", "open_engine"]

@@ -77,6 +77,8 @@ class Images:
             )
         self._refuse_while_used(image, text, force=force)
         removals = [self._untag(name) for name in image.names]
+        if self.users(image):
+            return removals  # the containers still need what it holds
         self._store.images.remove(image.manifest_digest)
         self._store.collect()
         return [*removals, Removal("Deleted", image.id)]
@@ -104,9 +106,9 @@ class Images:
 
     def pull(self, text: str, *, platform: str = "", progress: Sink) -> Image:
         """Fetch the image from its registry into the store and unpack it."""
-        from wherry.engine.pulling import pull
+        from wherry.engine.pulling import pull_image
 
-        return pull(self._store, parse_reference(text), platform=platform, progress=progress)
+        return pull_image(self._store, parse_reference(text), platform=platform, progress=progress)
 
     def history(self, text: str) -> list[HistoryEntry]:
         """The newest step first; a step without a layer has size 0."""

@@ -53,8 +53,8 @@ class Lifecycle:
 
     def create(self, request: ContainerRequest, image: Image) -> str:
         """Make the container and return its identifier. On any error nothing of it is left."""
-        config = self._assembly.check(request, image)
-        chain_id = self._store.snapshots.ensure(image)
+        self._assembly.check(request, image)
+        chain_id = self._store.unpack(image)
         container_id = new_id()
         with self._records.lock(container_id) as lock:
             container = Container(
@@ -70,8 +70,10 @@ class Lifecycle:
             )
             container = self._add(container)
             try:
-                self._store.leases.pin(f"container:{container_id}", [("image", image.id), ("snapshot", chain_id)])
-                self._assembly.lay_out(container, config)
+                self._store.leases.pin(
+                    f"container:{container_id}", [("image", image.manifest_digest), ("snapshot", chain_id)]
+                )
+                self._assembly.lay_out(container)
                 self._records.update(container_id, status="created")
             except BaseException:
                 self._erase(container, lock)
@@ -139,7 +141,7 @@ class Lifecycle:
 
     def _launch_failed(self, container: Container, error: BaseException) -> None:
         self._assembly.take_apart(container)
-        code = {CommandNotFound: 127, CommandNotExecutable: 126}.get(type(error), 128)
+        code = 127 if isinstance(error, CommandNotFound) else 126 if isinstance(error, CommandNotExecutable) else 128
         message = error.message if isinstance(error, WherryError) else repr(error)
         was_started = bool(container.state.started)
         self._records.update(

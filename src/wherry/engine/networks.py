@@ -157,7 +157,7 @@ def usable(subnet: str) -> tuple[int, int]:
     """The first and the last number that a host of `subnet` may have."""
     base, _, length = subnet.partition("/")
     network = address_to_number(base)
-    return network + 1, network + 2 ** (32 - int(length)) - 2
+    return network + 1, network + (1 << (32 - int(length))) - 2
 
 
 def address_to_number(address: str) -> int:

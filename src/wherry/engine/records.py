@@ -111,8 +111,11 @@ _COLUMNS = (
 def _container(row: tuple[Any, ...]) -> Container:
     network = json.loads(row[17])
     network["ports"] = tuple(tuple(port) for port in network.get("ports", ()))
-    state = ContainerState(*row[7:14], bool(row[14]), row[15], bool(row[16]))
-    return Container(*row[:5], decode_request(json.loads(row[5])), row[6], state, NetworkState(**network))
+    status, pid, monitor, code, started, finished, error, oom, restarts, stop = row[7:17]
+    state = ContainerState(status, pid, monitor, code, started, finished, error, bool(oom), restarts, bool(stop))
+    identifier, name, image, image_id, chain_id, request, created = row[:7]
+    decoded = decode_request(json.loads(request))
+    return Container(identifier, name, image, image_id, chain_id, decoded, created, state, NetworkState(**network))
 
 
 class ContainerRecords:

@@ -163,6 +163,13 @@ class ImageStore:
             raise NotFound(f"No such image: {text}", hint="`wherry images` shows what there is")
         return found
 
+    def by_identifier(self, identifier: str) -> Image:
+        """By its whole identifier. Raises NotFound."""
+        found = self._query("WHERE id = ?", identifier)
+        if not found:
+            raise NotFound(f"No such image: {identifier}")
+        return found[0]
+
     def _by_identifier(self, text: str) -> Image | None:
         prefix = text.removeprefix("sha256:")
         if not _is_identifier(text):
