@@ -20,6 +20,7 @@ from wherry.kernel import cgroups
 from wherry.kernel.mounts import overlay, unmount_below
 from wherry.oci.runtime_spec import Mount, build_spec
 from wherry.runtime import Launch
+from wherry.runtime.monitor import is_monitored, kill_monitor
 from wherry.runtime.users import resolve_user
 
 TYPE_CHECKING = False
@@ -288,19 +289,14 @@ class Assembly:
             self._records.update(container.id, network=NetworkState())
         remove_tree(bundle, on_busy=unmount_below)
 
+    def is_monitored(self, container_id: str) -> bool:
+        """Whether the container's monitor lives."""
+        return is_monitored(self._layout.container_run(container_id))
+
     def _stop_monitor(self, bundle: str) -> None:
         """Kill a monitor that still lives although its container is being taken apart."""
-        from wherry.base.locks import is_held
-
-        if not is_held(f"{bundle}/alive"):
-            return
-        import signal
-
-        try:
-            with open(f"{bundle}/monitor-pid", encoding="ascii") as file:
-                os.kill(int(file.read() or 0), signal.SIGKILL)
-        except (OSError, ValueError):
-            return
+        if is_monitored(bundle):
+            kill_monitor(bundle)
 
     def _bridge_of(self, network: NetworkState) -> Bridge:
         return _bridge(self._networks.resolve(network.network))

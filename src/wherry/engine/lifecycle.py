@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, WherryError
+from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, Unavailable, WherryError
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock, is_held
 from wherry.engine.naming import check_name, generate_name, new_id
@@ -325,8 +325,8 @@ class Lifecycle:
         lock.remove()
 
     def is_alive(self, container_id: str) -> bool:
-        """Whether the container's monitor lives: it holds a lock from its birth to its end."""
-        return is_held(f"{self._layout.container_run(container_id)}/alive")
+        """Whether the container's monitor lives."""
+        return self._assembly.is_monitored(container_id)
 
     def repair(self) -> None:
         """Bring to rest what processes left that died: half-made, half-started, half-removed and ended containers.
@@ -340,8 +340,8 @@ class Lifecycle:
                 continue
             try:
                 self._repair(container_id)
-            except BlockingIOError:
-                continue
+            except (BlockingIOError, Unavailable):
+                continue  # somebody else is at it, or a part of the machine is missing: the next command tries again
 
     def _repair(self, container_id: str) -> None:
         with self._records.lock(container_id, wait=False) as lock:

@@ -13,7 +13,7 @@ __all__ = ["list_processes"]
 
 
 def list_processes(pids: Iterable[int], arguments: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Titles and rows of `ps` with `arguments` (`-ef` where there are none). Raises InvalidInput without a PID column."""
+    """Titles and rows of `ps` with `arguments` (`-ef` where there are none). Raises InvalidInput without PIDs."""
     output = run((require("ps"), *(arguments or ("-ef",)))).stdout.decode(errors="replace").splitlines()
     titles = output[0].split() if output else []
     if "PID" not in titles:

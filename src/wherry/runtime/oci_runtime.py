@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from wherry.base.errors import ProgramFailed, WherryError
 from wherry.base.files import atomic_write, remove_if_exists, remove_tree
-from wherry.base.locks import FileLock
+from wherry.base.processes import process_identity
 from wherry.base.programs import require, run
 from wherry.runtime.attachment import Attachment
 from wherry.runtime.failures import launch_failure
+from wherry.runtime.monitor import wait_for_monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class OciRuntime:
         argv = [require("conmon"), "--api-version", "1", "--cid", launch.id, "--cuuid", launch.id]
         argv += ["--runtime", self.path, "--runtime-arg", f"--root={self._state}", "--bundle", bundle, "--full-attach"]
         argv += ["--container-pidfile", f"{bundle}/pid", "--conmon-pidfile", f"{bundle}/monitor-pid"]
-        argv += ["--exit-dir", f"{bundle}/exit", "--persist-dir", bundle, "--name", launch.id[:12]]
+        argv += ["--exit-dir", f"{bundle}/ended", "--persist-dir", bundle, "--name", launch.id[:12]]
         argv += ["--log-path", f"{launch.log_driver}:{launch.log_path}", "--log-level", "error"]
         argv += [flag for flag, wanted in _flags(launch) if wanted]
         argv += ["--exit-command", exit_program]
@@ -96,20 +97,18 @@ class OciRuntime:
         return tuple(argv)
 
     def create(self, launch: Launch) -> State:
-        """Create the container, stopped before its command. Raises CommandNotFound and its like.
-
-        The monitor holds the lock `alive` of the bundle from now until it has written how the container ended.
-        """
+        """Create the container, stopped before its command. Raises CommandNotFound and its like."""
         bundle = self.bundle(launch.id)
-        os.makedirs(f"{bundle}/exit", mode=0o700, exist_ok=True)
-        remove_if_exists(f"{bundle}/exit/{launch.id}")
+        os.makedirs(f"{bundle}/ended", mode=0o700, exist_ok=True)
+        remove_if_exists(f"{bundle}/exit")
         os.makedirs(self._state, mode=0o700, exist_ok=True)
-        with FileLock(f"{bundle}/alive", wait=False) as alive:
-            message = self._spawn(self.monitor_command(launch), (alive.fileno(), *launch.kept))
+        message = self._spawn(self.monitor_command(launch), launch.kept)
         pid = int(message.get("pid") or message.get("data") or -1)
         if pid <= 0:
             raise launch_failure(str(message.get("message") or message))
-        return State(pid, _read_number(f"{bundle}/monitor-pid"))
+        monitor = _read_number(f"{bundle}/monitor-pid")
+        atomic_write(f"{bundle}/monitor", process_identity(monitor).encode(), durable=False)
+        return State(pid, monitor)
 
     def _spawn(self, argv: tuple[str, ...], kept: tuple[int, ...]) -> dict[str, Any]:
         """Start conmon, which goes into the background by itself, and wait for its word on the synchronisation pipe."""
@@ -187,36 +186,15 @@ class OciRuntime:
 
     def read_exit(self, container_id: str) -> ExitRecord | None:
         """What the monitor wrote; None while the container runs, or where the monitor was killed."""
-        path = f"{self.bundle(container_id)}/exit/{container_id}"
         try:
-            with open(path, encoding="ascii") as file:
+            with open(f"{self.bundle(container_id)}/exit", encoding="ascii") as file:
                 return ExitRecord(int(file.read() or 0), os.fstat(file.fileno()).st_mtime_ns)
         except (FileNotFoundError, ValueError):
             return None
 
     def wait(self, container_id: str, *, timeout: float | None) -> bool:
         """Block until the container has ended and its end is written; whether that was within `timeout` seconds."""
-        import select
-
-        bundle = self.bundle(container_id)
-        try:
-            pidfd = os.pidfd_open(_read_number(f"{bundle}/pid"))
-        except (OSError, ValueError):
-            pidfd = -1
-        if pidfd >= 0:
-            try:
-                poll = select.poll()
-                poll.register(pidfd, select.POLLIN)
-                if not poll.poll(None if timeout is None else timeout * 1000):
-                    return False
-            finally:
-                os.close(pidfd)
-        if os.path.isdir(bundle):
-            try:
-                FileLock(f"{bundle}/alive").acquire().release()
-            except FileNotFoundError:
-                pass
-        return True
+        return wait_for_monitor(self.bundle(container_id), timeout)
 
 
 def _flags(launch: Launch) -> tuple[tuple[str, bool], ...]:
@@ -241,12 +219,16 @@ def _has_ended(state: str) -> bool:
         return False
 
 
-def _read_number(path: str) -> int:
+def _read(path: str) -> str:
     try:
         with open(path, encoding="ascii") as file:
-            return int(file.read().strip() or 0)
+            return file.read().strip()
     except FileNotFoundError:
-        return 0
+        return ""
+
+
+def _read_number(path: str) -> int:
+    return int(_read(path) or 0)
 
 
 def _read_line(fd: int) -> bytes:

@@ -9,6 +9,7 @@ from wherry.base.errors import ProgramFailed, Unavailable
 from wherry.base.files import atomic_write
 from wherry.base.programs import find, run
 from wherry.kernel.cgroups import version
+from wherry.oci.runtime_spec import Mount
 
 __all__ = ["find_runtime"]
 
@@ -48,7 +49,7 @@ def _remembered(memory: str, key: list[list[object]]) -> str:
 
 
 def _try(path: str, run_directory: str) -> str:
-    """Run a container that does nothing, of the host's own root file system, read-only; empty where that works."""
+    """Run a container that does nothing, on the host's own programs, read-only; empty where that works."""
     import tempfile
 
     from wherry.oci.runtime_spec import SpecRequest, build_spec
@@ -56,16 +57,15 @@ def _try(path: str, run_directory: str) -> str:
     os.makedirs(run_directory, mode=0o755, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=run_directory) as bundle:
         identifier = "wherry-probe-" + os.path.basename(bundle)
-        program = "/bin/true" if os.path.exists("/bin/true") else "/usr/bin/true"
         request = SpecRequest(
-            args=(program,),
+            args=("/usr/bin/true",),
             env=(),
             cwd="/",
-            rootfs="/",
-            read_only=True,
+            rootfs=f"{bundle}/rootfs",
             cgroup_path=f"/{identifier}",
             namespaces={"pid": "", "mount": "", "ipc": "", "uts": "", "network": ""},
             hostname="probe",
+            mounts=_programs(f"{bundle}/rootfs"),
         )
         atomic_write(f"{bundle}/config.json", json.dumps(build_spec(request)).encode(), durable=False)
         argv = (path, "--root", f"{bundle}/state", "run", "--bundle", bundle, identifier)
@@ -74,3 +74,15 @@ def _try(path: str, run_directory: str) -> str:
         except ProgramFailed as error:
             return error.message
     return ""
+
+
+def _programs(rootfs: str) -> tuple[Mount, ...]:
+    """The host's programs and libraries in an otherwise empty root file system."""
+    os.mkdir(rootfs)
+    mounts = []
+    for name in ("usr", "bin", "lib", "lib64"):
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{rootfs}/{name}")
+        elif os.path.isdir(f"/{name}"):
+            mounts.append(Mount(f"/{name}", "bind", f"/{name}", ("bind", "ro")))
+    return tuple(mounts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from wherry.base.processes import is_living, process_identity
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,23 +77,5 @@ class Lease:
         self._leases.unpin(self._owner)
 
 
-def process_identity(pid: int) -> str:
-    """`PID.START` of a living process, START in clock ticks since boot, so that a reused number is not mistaken."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-        return f"{pid}.{stat.read().rpartition(')')[2].split()[19]}.{boot_id()[:8]}"
-
-
-def boot_id() -> str:
-    """Changes with every boot of the machine."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return file.read().strip()
-
-
 def _is_dead(owner: str) -> bool:
-    if not owner.startswith(_PROCESS):
-        return False
-    identity = owner.split(":")[1]
-    try:
-        return process_identity(int(identity.split(".")[0])) != identity
-    except (OSError, ValueError):
-        return True
+    return owner.startswith(_PROCESS) and not is_living(owner.split(":")[1])

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from wherry.base.clock import system_clock
 from wherry.base.errors import Corrupt
+from wherry.base.processes import boot_id
 from wherry.base.progress import Advanced, Finished, Started, nobody
 from wherry.store.content import ContentStore
 from wherry.store.database import Database
 from wherry.store.images import ImageStore
-from wherry.store.leases import Leases, boot_id
+from wherry.store.leases import Leases
 from wherry.store.snapshots import SnapshotStore
 
 TYPE_CHECKING = False
