@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry.base.paths import Layout
+    from wherry.engine.records import Container
+    from wherry.engine.system import Pruned
     from wherry.runtime import OciRuntime
     from wherry.store import Store
 
@@ -47,6 +49,29 @@ class Engine:
 
             self._runtime = OciRuntime(self.layout, find_runtime(self.layout.root, self.layout.run))
         return self._runtime
+
+    def prune_volumes(self, *, every: bool = False) -> tuple[list[str], int]:
+        """Remove volumes that no container mounts (only anonymous ones unless `every`); names and freed bytes."""
+        from wherry.engine.system import tree_size
+
+        removed, freed = [], 0
+        for volume in self.volumes.all():
+            if (every or volume.anonymous) and not self.volumes.is_used(volume.name):
+                freed += tree_size(volume.path)
+                self.volumes.remove(volume.name)
+                removed.append(volume.name)
+        self.volumes.sweep()
+        return removed, freed
+
+    def prune(self, *, every: bool, volumes: bool, keep: Callable[[Container], bool]) -> Pruned:
+        """Remove stopped containers that `keep` does not speak for, unused images, build cache, anonymous volumes."""
+        from wherry.engine.system import Pruned
+
+        containers, freed = self.containers.prune(keep)
+        names, more = self.prune_volumes() if volumes else ([], 0)
+        removals, most = self.images.prune(every=every)
+        lines = tuple(f"{removal.what.lower()}: {removal.name}" for removal in removals)
+        return Pruned(tuple(containers), lines, tuple(names), freed + more + most)
 
     def close(self) -> None:
         """Give the database back."""

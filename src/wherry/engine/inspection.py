@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.engine.configuration import Configuration
+    from wherry.engine.networks import Network
     from wherry.engine.records import Container
     from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest
     from wherry.engine.volumes import Volume
     from wherry.oci.config import ImageConfig
     from wherry.store import Image, Store
 
-__all__ = ["describe_ports", "inspect_container", "inspect_image", "inspect_volume"]
+__all__ = ["describe_ports", "inspect_container", "inspect_image", "inspect_network", "inspect_volume"]
 
 
 def inspect_container(
@@ -292,6 +293,37 @@ def _graph_data(store: Store, config: ImageConfig) -> dict[str, str]:
         return {}
     lowers = store.snapshots.lowers(chain_id(config.rootfs))
     return {"UpperDir": lowers[0], **({"LowerDir": ":".join(lowers[1:])} if lowers[1:] else {})} if lowers else {}
+
+
+def inspect_network(network: Network, members: list[Container]) -> dict[str, Any]:
+    """`docker network inspect`."""
+    return {
+        "Name": network.name,
+        "Id": network.id,
+        "Created": rfc3339(network.created),
+        "Scope": "local",
+        "Driver": "bridge",
+        "EnableIPv6": False,
+        "IPAM": {
+            "Driver": "default",
+            "Options": None,
+            "Config": [{"Subnet": network.subnet, "Gateway": network.gateway}],
+        },
+        "Internal": False,
+        "Attachable": False,
+        "Ingress": False,
+        "Containers": {
+            one.id: {
+                "Name": one.name,
+                "MacAddress": one.network.mac,
+                "IPv4Address": f"{one.network.address}/{one.network.prefix}",
+                "IPv6Address": "",
+            }
+            for one in members
+        },
+        "Options": {"com.docker.network.bridge.name": network.bridge},
+        "Labels": {},
+    }
 
 
 def inspect_volume(volume: Volume) -> dict[str, Any]:

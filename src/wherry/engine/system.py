@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wherry.engine import Engine
 
-__all__ = ["UsageLine", "disk_usage", "information", "tree_size"]
+__all__ = ["Pruned", "UsageLine", "disk_usage", "information", "tree_size"]
 
 
 class UsageLine(NamedTuple):
@@ -22,6 +22,15 @@ class UsageLine(NamedTuple):
     active: int
     size: int
     reclaimable: int
+
+
+class Pruned(NamedTuple):
+    """What `system prune` removed; `bytes` is what it freed."""
+
+    containers: tuple[str, ...]
+    images: tuple[str, ...]
+    volumes: tuple[str, ...]
+    bytes: int
 
 
 def tree_size(path: str) -> int:

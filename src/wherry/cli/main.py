@@ -1,0 +1,144 @@
+"""The entry: which verb, loaded when it is called; errors become messages and exit codes here and nowhere else.
+
+Exit codes are Docker's: 125 for a command line or an engine that fails `run` and its like, 126 and 127 for commands
+that cannot be executed or found, 128+n for a signal, 1 for everything else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from wherry.base.errors import (
+    CommandNotExecutable,
+    CommandNotFound,
+    StepFailed,
+    UsageError,
+    WherryError,
+)
+from wherry.cli.flags import Help
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main", "module_of"]
+
+# verb: (module, summary). A group's module looks at the next word itself.
+_VERBS = {
+    "attach": ("lifecycle", "Attach to a running container"),
+    "base": ("base", "Base images from the distribution's own packages"),
+    "build": ("build", "Build an image from a Dockerfile"),
+    "container": ("container", "Manage containers"),
+    "create": ("run", "Make a container without starting it"),
+    "doctor": ("doctor", "Say which parts the machine has, and install what is missing"),
+    "exec": ("exec", "Run a command in a running container"),
+    "history": ("images", "Show how an image came to be"),
+    "image": ("image", "Manage images"),
+    "images": ("images", "List images"),
+    "info": ("info", "Show what this installation is and runs on"),
+    "inspect": ("inspect", "Show everything about containers, images, volumes or networks"),
+    "internal": ("internal", ""),
+    "kill": ("lifecycle", "Send a signal to containers"),
+    "logs": ("logs", "Show what a container wrote"),
+    "network": ("network", "Look at networks"),
+    "pause": ("lifecycle", "Freeze containers"),
+    "port": ("port", "Show the published ports of a container"),
+    "ps": ("ps", "List containers"),
+    "pull": ("images", "Fetch an image from its registry"),
+    "rename": ("lifecycle", "Rename a container"),
+    "restart": ("lifecycle", "Stop containers and start them again"),
+    "rm": ("lifecycle", "Remove containers"),
+    "rmi": ("images", "Remove images"),
+    "run": ("run", "Run a command in a new container"),
+    "start": ("lifecycle", "Start stopped containers"),
+    "stop": ("lifecycle", "Stop running containers"),
+    "system": ("system", "Look after the installation"),
+    "tag": ("images", "Give an image a further name"),
+    "top": ("port", "Show the processes of a container"),
+    "unpause": ("lifecycle", "Thaw containers"),
+    "version": ("version", "Show the version"),
+    "volume": ("volume", "Manage volumes"),
+    "wait": ("lifecycle", "Wait until containers end, and print their exit codes"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = arguments[0] if arguments else "help"
+    try:
+        code = _dispatch(verb, arguments)
+        sys.stdout.flush()
+    except Help as help_text:
+        print(help_text)
+        return 0
+    except WherryError as error:
+        return _report(error, verb)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+    except OSError as error:
+        return _report(_from_system(error), verb)
+    return code
+
+
+def _dispatch(verb: str, arguments: list[str]) -> int:
+    if verb in ("help", "--help", "-h"):
+        print(_overview())
+        return 0
+    if verb in ("--version", "-v"):
+        verb, arguments = "version", ["version", "--short"]
+    if verb not in _VERBS:
+        raise UsageError(f"'{verb}' is not a wherry command.", hint="See 'wherry --help'")
+    from importlib import import_module
+
+    code: int = import_module(module_of(verb)).run(arguments)
+    return code
+
+
+def module_of(verb: str) -> str:
+    """The module whose `run` does `verb`."""
+    return f"wherry.cli.verbs.{_VERBS[verb][0]}"
+
+
+def _overview() -> str:
+    width = max(len(verb) for verb in _VERBS) + 2
+    lines = [f"  {verb:<{width}}{summary}" for verb, (_, summary) in _VERBS.items() if summary]
+    return "\n".join(
+        ["Usage:  wherry COMMAND", "", "From a source tree to a running service, without a daemon.", "", "Commands:"]
+        + lines
+        + ["", "Run 'wherry COMMAND --help' for more about a command."]
+    )
+
+
+def _report(error: WherryError, verb: str) -> int:
+    if os.environ.get("WHERRY_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    sys.stdout.flush()
+    print(f"wherry: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(error.hint, file=sys.stderr)
+    return _exit_code(error, verb)
+
+
+def _exit_code(error: WherryError, verb: str) -> int:
+    if isinstance(error, CommandNotFound):
+        return 127
+    if isinstance(error, CommandNotExecutable):
+        return 126
+    if isinstance(error, StepFailed):
+        return error.exit_code
+    if isinstance(error, UsageError) or verb in ("run", "create"):
+        return 125
+    return 1
+
+
+def _from_system(error: OSError) -> WherryError:
+    what = f"{error.filename}: " if error.filename else ""
+    hint = "this needs root" if isinstance(error, PermissionError) and os.geteuid() else ""
+    return WherryError(f"{what}{error.strerror or error}", hint=hint)

@@ -1,0 +1,253 @@
+"""What the values of `run`'s flags mean: ports, volumes, mounts, sizes, files. Docker's grammar and words."""
+
+from __future__ import annotations
+
+import os
+
+from wherry.base.errors import InvalidInput
+from wherry.engine.request import DeviceRequest, MountRequest, PortRequest, RestartPolicy, UlimitRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "parse_cpus",
+    "parse_device",
+    "parse_duration",
+    "parse_environment",
+    "parse_labels",
+    "parse_mount",
+    "parse_ports",
+    "parse_restart",
+    "parse_size",
+    "parse_tmpfs",
+    "parse_ulimit",
+    "parse_volume",
+]
+
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_size(text: str) -> int:
+    """`512m`, `1.5g`, `1024` in bytes; units are powers of 1024."""
+    import re
+
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([bkmgtp]?)(?:i?b)?", text.strip().lower())
+    if not match:
+        raise InvalidInput(f"invalid size: '{text}'", hint="write a number with b, k, m or g, for instance 512m")
+    return int(float(match.group(1)) * _UNITS[match.group(2)])
+
+
+def parse_cpus(text: str) -> int:
+    """Billionths of a CPU."""
+    try:
+        return round(float(text) * 1_000_000_000)
+    except ValueError:
+        raise InvalidInput(f'invalid argument "{text}" for "--cpus": not a number') from None
+
+
+def parse_duration(text: str) -> int:
+    """Go's durations (`1m30s`) in nanoseconds."""
+    import re
+
+    if not re.fullmatch(r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+|0", text):
+        raise InvalidInput(f'time: invalid duration "{text}"', hint="write for instance 30s or 1m30s")
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
+    return round(sum(float(number) * _SECONDS[unit] for number, unit in parts) * 1_000_000_000)
+
+
+def parse_ports(text: str) -> list[PortRequest]:
+    """`[[ip:][hostPort]:]containerPort[/protocol]`, with ranges on both sides."""
+    body, _, protocol = text.partition("/")
+    protocol = protocol or "tcp"
+    if protocol not in ("tcp", "udp", "sctp"):
+        raise InvalidInput(f"Invalid proto: {protocol}")
+    rest, _, container = body.rpartition(":")
+    address, host = _host_part(rest)
+    inside = _port_range(container, text)
+    outside = _port_range(host, text) if host else None
+    if outside is not None and len(outside) != len(inside) and len(inside) != 1:
+        raise InvalidInput(f"Invalid ranges specified for container and host Ports: {container} and {host}")
+    return [
+        PortRequest(port, protocol, address, outside[index] if outside is not None else 0)
+        for index, port in enumerate(inside)
+    ]
+
+
+def _host_part(rest: str) -> tuple[str, str]:
+    if rest.startswith("["):
+        address, _, host = rest[1:].partition("]")
+        return address, host.removeprefix(":")
+    if rest.count(":") == 0:
+        return ("", rest) if "." not in rest else (rest, "")
+    address, _, host = rest.rpartition(":")
+    if address.count(".") != 3 and address:
+        raise InvalidInput(f"Invalid ip address: {address}")
+    return address, host
+
+
+def _port_range(text: str, whole: str) -> list[int]:
+    first, dash, last = text.partition("-")
+    if not first.isdigit() or (dash and not last.isdigit()):
+        raise InvalidInput(
+            f"Invalid containerPort: {text}" if text else f"No port specified: {whole}<empty>",
+            hint="write [address:][hostPort:]containerPort[/protocol]",
+        )
+    ports = list(range(int(first), int(last or first) + 1))
+    if not ports or ports[-1] > 65535 or ports[0] < 1:
+        raise InvalidInput(f"Invalid range for a port: {text}", hint="ports are numbers from 1 to 65535")
+    return ports
+
+
+def parse_volume(text: str) -> MountRequest:
+    """`[source:]target[:options]`; a source that begins with `/`, `.` or `~` is a path, else a volume's name."""
+    parts = text.split(":")
+    if not 1 <= len(parts) <= 3 or not parts[0] or (len(parts) > 1 and not parts[1]):
+        raise InvalidInput(
+            f"invalid spec: {text}: empty section between colons"
+            if "" in parts
+            else f"invalid volume specification: '{text}'"
+        )
+    if len(parts) == 1:
+        return MountRequest("volume", _absolute(parts[0], text))
+    options = parts[2].split(",") if len(parts) == 3 else []
+    read_only, propagation, no_copy = False, "rprivate", False
+    for option in options:
+        if option in ("ro", "rw"):
+            read_only = option == "ro"
+        elif option in ("private", "rprivate", "shared", "rshared", "slave", "rslave"):
+            propagation = option
+        elif option == "nocopy":
+            no_copy = True
+        elif option not in ("z", "Z", "cached", "delegated", "consistent"):
+            raise InvalidInput(f"invalid volume specification: '{text}': invalid mode: {parts[2]}")
+    source, target = parts[0], _absolute(parts[1], text)
+    if source[0] in "/.~":
+        path = os.path.abspath(os.path.expanduser(source))
+        return MountRequest("bind", target, path, read_only, propagation=propagation, create_source=True)
+    return MountRequest("volume", target, source, read_only, no_copy=no_copy)
+
+
+def _absolute(path: str, text: str) -> str:
+    if not path.startswith("/"):
+        raise InvalidInput(
+            f"invalid volume specification: '{text}': invalid mount path: '{path}' mount path must be absolute"
+        )
+    return path
+
+
+def parse_mount(text: str) -> MountRequest:
+    """`type=bind,source=...,target=...,readonly`."""
+    values: dict[str, str] = {}
+    for field in text.split(","):
+        key, equals, value = field.partition("=")
+        values[key.strip().lower()] = value if equals else "true"
+    kind = values.pop("type", "volume")
+    target = _first(values, "target", "dst", "destination")
+    source = _first(values, "source", "src")
+    read_only = _first(values, "readonly", "ro") in ("true", "1")
+    if kind not in ("bind", "volume", "tmpfs"):
+        raise InvalidInput(f'invalid argument "{text}" for "--mount" flag: mount type unknown: "{kind}"')
+    if not target:
+        raise InvalidInput(f'invalid argument "{text}" for "--mount" flag: target is required')
+    size = parse_size(values.pop("tmpfs-size", "0"))
+    mode = values.pop("tmpfs-mode", "")
+    propagation = values.pop("bind-propagation", "rprivate")
+    no_copy = values.pop("volume-nocopy", "false") in ("true", "1")
+    if values:
+        raise InvalidInput(f'invalid argument "{text}" for "--mount" flag: unexpected key \'{next(iter(values))}\'')
+    if kind == "bind" and not source.startswith("/"):
+        raise InvalidInput(
+            f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
+        )
+    options = (f"mode={mode}",) if mode else ()
+    return MountRequest(kind, target, source, read_only, options, size, propagation, no_copy=no_copy)
+
+
+def _first(values: dict[str, str], *names: str) -> str:
+    found = [values.pop(name) for name in names if name in values]
+    return found[0] if found else ""
+
+
+def parse_tmpfs(text: str) -> MountRequest:
+    """`/target[:options]`."""
+    target, _, options = text.partition(":")
+    return MountRequest("tmpfs", _absolute(target, text), options=tuple(each for each in options.split(",") if each))
+
+
+def parse_restart(text: str) -> RestartPolicy:
+    """`no`, `always`, `unless-stopped`, `on-failure[:maximum]`."""
+    name, colon, count = text.partition(":")
+    if name not in ("no", "always", "unless-stopped", "on-failure", ""):
+        raise InvalidInput(
+            f"invalid restart policy '{name}'", hint="no, always, unless-stopped or on-failure[:maximum]"
+        )
+    if colon and (name != "on-failure" or not count.isdigit()):
+        raise InvalidInput(
+            f"maximum retry count cannot be used with restart policy '{name}'"
+            if count.isdigit()
+            else "maximum retry count must be an integer"
+        )
+    return RestartPolicy(name or "no", int(count or 0))
+
+
+def parse_ulimit(text: str) -> UlimitRequest:
+    """`name=soft[:hard]`."""
+    name, _, numbers = text.partition("=")
+    soft, _, hard = numbers.partition(":")
+    try:
+        return UlimitRequest(name, int(soft), int(hard or soft))
+    except ValueError:
+        raise InvalidInput(f'invalid argument "{text}" for "--ulimit" flag: write name=soft[:hard]') from None
+
+
+def parse_device(text: str) -> DeviceRequest:
+    """`host[:container[:rwm]]`."""
+    parts = text.split(":")
+    if len(parts) == 2 and parts[1] and set(parts[1]) <= set("rwm"):
+        return DeviceRequest(parts[0], parts[0], parts[1])
+    if not 1 <= len(parts) <= 3 or not parts[0].startswith("/"):
+        raise InvalidInput(f"invalid device specification: {text}")
+    return DeviceRequest(parts[0], parts[1] if parts[1:] else parts[0], parts[2] if parts[2:] else "rwm")
+
+
+def parse_environment(given: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
+    """`-e` over `--env-file`; a name alone takes this process's value, and is left out where there is none."""
+    entries: list[str] = []
+    for path in files:
+        entries += _environment_file(path)
+    entries += given
+    return tuple(value for entry in entries if (value := _with_value(entry)))
+
+
+def _with_value(entry: str) -> str:
+    name, equals, _ = entry.partition("=")
+    if not name:
+        raise InvalidInput(f"invalid environment variable: {entry}")
+    if equals:
+        return entry
+    return f"{name}={os.environ[name]}" if name in os.environ else ""
+
+
+def _environment_file(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            lines = [line.rstrip("\r\n").lstrip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"open {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
+    entries = [line for line in lines if line and not line.startswith("#")]
+    for entry in entries:
+        if any(letter.isspace() for letter in entry.partition("=")[0]):
+            raise InvalidInput(
+                f"poorly formatted environment: variable '{entry.partition('=')[0]}' contains whitespaces"
+            )
+    return entries
+
+
+def parse_labels(given: Iterable[str], files: Iterable[str]) -> dict[str, str]:
+    """`key=value` or `key`; files hold one each line."""
+    entries = [entry for path in files for entry in _environment_file(path)]
+    pairs = (entry.partition("=") for entry in [*entries, *given])
+    return {key: value for key, _, value in pairs}

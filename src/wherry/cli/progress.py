@@ -1,0 +1,142 @@
+"""Progress events as text: plain lines that a log keeps, or a few lines that a terminal redraws."""
+
+from __future__ import annotations
+
+import time
+
+from wherry.base.progress import Advanced, Finished, Output, Started, Warned
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from wherry.base.progress import Event, Sink
+
+__all__ = ["choose", "plain"]
+
+
+def choose(style: str, stream: TextIO) -> Sink:
+    """The renderer for `auto`, `plain` or `tty`."""
+    if style == "tty" or (style == "auto" and stream.isatty()):
+        return _Live(stream)
+    return plain(stream)
+
+
+def plain(stream: TextIO) -> Sink:
+    """One line for each thing that happens, numbered by task, as BuildKit's plain output."""
+    return _Plain(stream)
+
+
+class _Plain:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._numbers: dict[str, int] = {}
+        self._begun: dict[str, float] = {}
+        self._partial: dict[str, bytes] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            self._line(f"WARNING: {event.message}")
+            return
+        number = self._numbers.setdefault(event.task, len(self._numbers) + 1)
+        if isinstance(event, Started):
+            self._begun[event.task] = time.monotonic()
+            self._line(f"#{number} {event.title}")
+        elif isinstance(event, Output):
+            self._output(event, number)
+        elif isinstance(event, Finished):
+            self._finish(event, number)
+
+    def _output(self, event: Output, number: int) -> None:
+        lines = (self._partial.pop(event.task, b"") + event.data).split(b"\n")
+        self._partial[event.task] = lines.pop()
+        seconds = time.monotonic() - self._begun.get(event.task, time.monotonic())
+        for line in lines:
+            self._line(f"#{number} {seconds:.3f} {line.decode(errors='replace')}")
+
+    def _finish(self, event: Finished, number: int) -> None:
+        rest = self._partial.pop(event.task, b"")
+        if rest:
+            self._line(f"#{number} {rest.decode(errors='replace')}")
+        seconds = time.monotonic() - self._begun.get(event.task, time.monotonic())
+        if event.error:
+            self._line(f"#{number} ERROR: {event.error}")
+        else:
+            self._line(f"#{number} CACHED" if event.cached else f"#{number} DONE {seconds:.1f}s")
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class _Live:
+    """Finished tasks stay as lines; below them the running task with its last lines of output, drawn anew."""
+
+    _KEPT = 6
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._titles: dict[str, str] = {}
+        self._begun: dict[str, float] = {}
+        self._tail: list[str] = []
+        self._partial = b""
+        self._advance = ""
+        self._drawn = 0
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            self._settle(f"\x1b[33mWARNING: {event.message}\x1b[0m")
+        elif isinstance(event, Started):
+            self._titles[event.task] = event.title
+            self._begun[event.task] = time.monotonic()
+            self._tail, self._partial, self._advance = [], b"", ""
+            self._draw(event.task)
+        elif isinstance(event, Output):
+            lines = (self._partial + event.data).replace(b"\r", b"\n").split(b"\n")
+            self._partial = lines.pop()
+            self._tail = (self._tail + [line.decode(errors="replace") for line in lines])[-self._KEPT :]
+            self._draw(event.task)
+        elif isinstance(event, Advanced):
+            self._advance = (
+                f" {event.done}/{event.total} {event.unit}" if event.total else f" {event.done} {event.unit}"
+            )
+            if time.monotonic() - self._last > 0.1:
+                self._draw(event.task)
+        else:
+            self._finish(event)
+
+    def _finish(self, event: Finished) -> None:
+        title = self._titles.get(event.task, event.task)
+        seconds = time.monotonic() - self._begun.get(event.task, time.monotonic())
+        if event.error:
+            tail = "".join(f"\n   {line}" for line in [*self._tail, self._partial.decode(errors="replace")] if line)
+            self._settle(f"\x1b[31m✗ {title}  {seconds:.1f}s\x1b[0m{tail}")
+        else:
+            mark = "\x1b[36m= " if event.cached else "\x1b[32m✓ "
+            self._settle(f"{mark}{title}\x1b[0m  {'cached' if event.cached else f'{seconds:.1f}s'}")
+
+    def _settle(self, line: str) -> None:
+        self._erase()
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _draw(self, task: str) -> None:
+        import shutil
+
+        self._erase()
+        self._last = time.monotonic()
+        width = shutil.get_terminal_size().columns
+        seconds = self._last - self._begun.get(task, self._last)
+        lines = [
+            f"• {self._titles.get(task, task)}  {seconds:.1f}s{self._advance}",
+            *(f"   {line}" for line in self._tail),
+        ]
+        for line in lines:
+            self._stream.write(line[: width - 1] + "\n")
+        self._stream.flush()
+        self._drawn = len(lines)
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._stream.write(f"\x1b[{self._drawn}A\x1b[J")
+            self._drawn = 0

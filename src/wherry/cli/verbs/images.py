@@ -1,0 +1,201 @@
+"""The verbs about images: images rmi tag history pull."""
+
+from __future__ import annotations
+
+import sys
+
+from wherry.base.clock import rfc3339, system_clock
+from wherry.base.errors import InvalidInput, WherryError
+from wherry.cli.context import engine
+from wherry.cli.flags import Command, Flag
+from wherry.cli.output import ago, human_size, print_list, short_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from wherry.engine import Engine
+    from wherry.store import Image
+
+__all__ = ["run"]
+
+_LIST = (
+    Flag("all", "bool", "Show all images (there are no intermediate ones)", short="a"),
+    Flag("digests", "bool", "Show digests"),
+    Flag("filter", "list", "Show only what fits (dangling=, label=, reference=, before=, since=)", short="f"),
+    Flag("format", "str", "table, json, or a Go template"),
+    Flag("no-trunc", "bool", "Show whole values"),
+    Flag("quiet", "bool", "Show only identifiers", short="q"),
+)
+_COLUMNS = [
+    ("REPOSITORY", "Repository"),
+    ("TAG", "Tag"),
+    ("DIGEST", "Digest"),
+    ("IMAGE ID", "ID"),
+    ("CREATED", "CreatedSince"),
+    ("SIZE", "Size"),
+]
+_FORMATS = (Flag("format", "str", "table, json, or a Go template"), Flag("no-trunc", "bool", "Show whole values"))
+
+
+def run(argv: list[str]) -> int:
+    """One of the verbs."""
+    return {"images": _images, "rmi": _rmi, "tag": _tag, "history": _history, "pull": _pull}[argv[0]](argv[1:])
+
+
+def _images(argv: list[str]) -> int:
+    parsed = Command("wherry images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images", _LIST, most=1).parse(argv)
+    opened = engine()
+    rows = [
+        row
+        for image in opened.images.all()
+        if _fits(opened, image, parsed["filter"])
+        for row in _rows(image, whole=parsed["no-trunc"])
+        if not parsed.args or _is_asked(row, parsed.args[0])
+    ]
+    if parsed["quiet"] and not parsed["format"]:
+        for identifier in dict.fromkeys(row["ID"] for row in rows):
+            print(identifier)
+        return 0
+    columns = [column for column in _COLUMNS if parsed["digests"] or column[1] != "Digest"]
+    print_list(rows, columns, parsed["format"])
+    return 0
+
+
+def _is_asked(row: dict[str, Any], text: str) -> bool:
+    from fnmatch import fnmatchcase
+
+    from wherry.oci.reference import parse_reference
+
+    try:
+        reference = parse_reference(text, default_tag=False)
+    except InvalidInput:
+        return fnmatchcase(row["Repository"], text)
+    same = row["Repository"] == reference.familiar_name()
+    return same and (not reference.tag or row["Tag"] == reference.tag)
+
+
+def _rows(image: Image, *, whole: bool) -> Iterator[dict[str, Any]]:
+    from wherry.oci.reference import parse_reference
+
+    common = {
+        "ID": short_id(image.id, whole=whole),
+        "Digest": image.manifest_digest,
+        "CreatedAt": rfc3339(image.created),
+        "CreatedSince": ago(image.created, system_clock()),
+        "Size": human_size(image.size, digits=3),
+        "Containers": "N/A",
+    }
+    for name in image.names or ("",):
+        reference = parse_reference(name) if name else None
+        yield {
+            "Repository": reference.familiar_name() if reference else "<none>",
+            "Tag": (reference.tag if reference else "") or "<none>",
+            **common,
+        }
+
+
+def _fits(opened: Engine, image: Image, filters: list[str]) -> bool:
+    for text in filters:
+        key, _, value = text.partition("=")
+        if key == "dangling":
+            fits = (not image.names) == (value in ("true", "1"))
+        elif key == "label":
+            name, equals, wanted = value.partition("=")
+            labels = opened.images.config(image).config.labels
+            fits = name in labels and (not equals or labels[name] == wanted)
+        elif key == "reference":
+            from fnmatch import fnmatchcase
+
+            rows = list(_rows(image, whole=True))
+            fits = any(
+                fnmatchcase(candidate, value)
+                for row in rows
+                for candidate in (row["Repository"], f"{row['Repository']}:{row['Tag']}")
+            )
+        elif key in ("before", "since"):
+            other = opened.images.resolve(value)
+            fits = image.created < other.created if key == "before" else image.created > other.created
+        else:
+            raise InvalidInput(f"Invalid filter '{key}'", hint="there are: dangling, label, reference, before, since")
+        if not fits:
+            return False
+    return True
+
+
+def _rmi(argv: list[str]) -> int:
+    flags = (
+        Flag("force", "bool", "Remove names even where containers or several names use the image", short="f"),
+        Flag("no-prune", "bool", "Do not remove parents without a name (there are none)"),
+    )
+    parsed = Command("wherry rmi", "[OPTIONS] IMAGE [IMAGE...]", "Remove images", flags, least=1).parse(argv)
+    opened, code = engine(), 0
+    for name in parsed.args:
+        try:
+            removals = opened.images.remove(name, force=parsed["force"])
+        except WherryError as error:
+            print(f"Error: {error.message}", file=sys.stderr)
+            code = 1
+            continue
+        for removal in removals:
+            print(f"{removal.what}: {removal.name}")
+    return code
+
+
+def _tag(argv: list[str]) -> int:
+    command = Command(
+        "wherry tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", "Give an image a further name", least=2, most=2
+    )
+    source, target = command.parse(argv).args
+    engine().images.tag(source, target)
+    return 0
+
+
+def _history(argv: list[str]) -> int:
+    flags = (
+        *_FORMATS,
+        Flag("human", "bool", "Sizes and times for people", short="H", default=True),
+        Flag("quiet", "bool", "Show only identifiers", short="q"),
+    )
+    parsed = Command("wherry history", "[OPTIONS] IMAGE", "Show how an image came to be", flags, least=1, most=1).parse(
+        argv
+    )
+    human, whole = parsed["human"], parsed["no-trunc"]
+    rows = []
+    for entry in engine().images.history(parsed.args[0]):
+        by = entry.created_by if whole or len(entry.created_by) <= 45 else entry.created_by[:44] + "…"
+        rows.append(
+            {
+                "ID": short_id(entry.id, whole=whole),
+                "CreatedAt": rfc3339(entry.created),
+                "CreatedSince": ago(entry.created, system_clock()) if human else rfc3339(entry.created),
+                "CreatedBy": by,
+                "Size": human_size(entry.size, digits=3) if human else str(entry.size),
+                "Comment": entry.comment,
+            }
+        )
+    if parsed["quiet"]:
+        print("\n".join(row["ID"] for row in rows))
+        return 0
+    columns = [("IMAGE", "ID"), ("CREATED", "CreatedSince"), ("CREATED BY", "CreatedBy"), ("SIZE", "Size")]
+    print_list(rows, [*columns, ("COMMENT", "Comment")], parsed["format"])
+    return 0
+
+
+def _pull(argv: list[str]) -> int:
+    flags = (
+        Flag("platform", "str", "Platform, where the registry has several"),
+        Flag("quiet", "bool", "Print only the name", short="q"),
+        Flag("all-tags", "bool", "Fetch all tags", short="a", unsupported="name the tags"),
+    )
+    parsed = Command(
+        "wherry pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Fetch an image from its registry", flags, least=1, most=1
+    ).parse(argv)
+    from wherry.base.progress import nobody
+    from wherry.cli.progress import choose
+
+    sink = nobody if parsed["quiet"] else choose("auto", sys.stderr)
+    image = engine().images.pull(parsed.args[0], platform=parsed["platform"], progress=sink)
+    print(image.names[0] if image.names else image.id)
+    return 0

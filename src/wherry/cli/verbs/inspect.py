@@ -1,0 +1,88 @@
+"""`inspect`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from wherry.base.errors import InvalidInput, NotFound
+from wherry.cli.context import engine
+from wherry.cli.flags import Command, Flag
+from wherry.cli.output import render_one
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from wherry.engine import Engine
+
+__all__ = ["inspect_things", "run"]
+
+_FLAGS = (
+    Flag("format", "str", "json, or a Go template", short="f"),
+    Flag("size", "bool", "Add sizes of containers", short="s"),
+    Flag("type", "str", "container, image, volume or network"),
+)
+
+
+def run(argv: list[str]) -> int:
+    """Look for each name among containers, images, volumes and networks, in that order."""
+    usage = "[OPTIONS] NAME|ID [NAME|ID...]"
+    summary = "Show everything about containers, images, volumes or networks"
+    parsed = Command("wherry inspect", usage, summary, _FLAGS, least=1).parse(argv[1:])
+    kind = parsed["type"]
+    if kind and kind not in _FINDERS:
+        raise InvalidInput(f'"{kind}" is not a valid value for --type', hint=f"there are: {', '.join(_FINDERS)}")
+    return inspect_things(parsed.args, parsed["format"], [kind] if kind else list(_FINDERS))
+
+
+def inspect_things(names: list[str], format: str, kinds: list[str]) -> int:
+    """Print what was found of `names` among `kinds`; 1 where something was not found."""
+    opened = engine()
+    found, missing = [], []
+    for name in names:
+        value = _find(opened, name, kinds)
+        if value is None:
+            missing.append(name)
+        else:
+            found.append(value)
+    if format:
+        for value in found:
+            print(render_one(value, format))
+    else:
+        print(json.dumps(found, indent=4, ensure_ascii=False))
+    for name in missing:
+        print(f"Error: No such {kinds[0] if len(kinds) == 1 else 'object'}: {name}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def _find(opened: Engine, name: str, kinds: list[str]) -> dict[str, Any] | None:
+    for kind in kinds:
+        try:
+            return _FINDERS[kind](opened, name)
+        except (NotFound, InvalidInput):
+            continue
+    return None
+
+
+def _volume(opened: Engine, name: str) -> dict[str, Any]:
+    from wherry.engine.inspection import inspect_volume
+
+    return inspect_volume(opened.volumes.get(name))
+
+
+def _network(opened: Engine, name: str) -> dict[str, Any]:
+    from wherry.engine.inspection import inspect_network
+
+    network = opened.networks.resolve(name)
+    members = [one for one in opened.containers.all() if one.network.network == network.id]
+    return inspect_network(network, members)
+
+
+_FINDERS: dict[str, Callable[[Engine, str], dict[str, Any]]] = {
+    "container": lambda opened, name: opened.containers.inspect(name),
+    "image": lambda opened, name: opened.images.inspect(name),
+    "volume": _volume,
+    "network": _network,
+}
