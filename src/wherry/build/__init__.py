@@ -1,3 +1,6 @@
 """Floor 5: a Dockerfile and its context become an image: plan, cache keys, executor."""
 
-__all__: list[str] = []
+from wherry.build.builder import build
+from wherry.build.request import BuildRequest, BuildResult
+
+__all__ = ["BuildRequest", "BuildResult", "build"]

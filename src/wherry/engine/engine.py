@@ -10,6 +10,7 @@ from wherry.engine.lifecycle import Lifecycle, prepare_directories
 from wherry.engine.networks import Networks
 from wherry.engine.records import ContainerRecords
 from wherry.engine.volumes import Volumes
+from wherry.engine.workspace import Workspaces
 from wherry.store import open_store
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ class Engine:
         self.networks = Networks(store.database, layout, clock)
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
         assembly = Assembly(layout, store, records, self.networks, self.volumes, self.runtime)
+        self.workspaces = Workspaces(layout, self.networks, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
         self.images = Images(store, records)
         self.containers = Containers(layout, records, self.lifecycle, assembly, self.images, self.runtime)
@@ -83,4 +85,5 @@ def open_engine(layout: Layout, clock: Callable[[], int] = system_clock, *, repa
     engine = Engine(layout, open_store(layout, clock), clock)
     if repair:
         engine.lifecycle.repair()
+        engine.workspaces.sweep()
     return engine

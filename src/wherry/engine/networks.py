@@ -157,7 +157,8 @@ def usable(subnet: str) -> tuple[int, int]:
     """The first and the last number that a host of `subnet` may have."""
     base, _, length = subnet.partition("/")
     network = address_to_number(base)
-    return network + 1, network + (1 << (32 - int(length))) - 2
+    size = 1 << (32 - int(length))
+    return network + 1, network + size - 2
 
 
 def address_to_number(address: str) -> int:
@@ -167,7 +168,7 @@ def address_to_number(address: str) -> int:
     parts = address.split(".")
     if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
         raise InvalidInput(f"invalid IPv4 address: {address}")
-    return int.from_bytes(bytes(int(part) for part in parts), "big")
+    return int.from_bytes(bytes(map(int, parts)), "big")
 
 
 def number_to_address(number: int) -> str:

@@ -1,0 +1,193 @@
+"""COPY and ADD: what is selected goes into a new layer, by the rules of the Dockerfile reference.
+
+A directory's contents are copied, not the directory; owners are root's for the build context and kept for other
+stages, unless --chown says otherwise; links inside directories stay links.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple
+
+from wherry.base.errors import InvalidInput
+from wherry.build.layers import Tree, seconds
+from wherry.build.sources import Digests, Entry, Source
+from wherry.layer.builder import LayerBuilder, read_xattrs
+from wherry.layer.tarwriter import Meta
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wherry.layer.digesting import Packed
+
+__all__ = ["Copy", "copy_into_layer", "describe_sources"]
+
+
+class Copy(NamedTuple):
+    """One COPY or ADD with everything resolved. `owner` None keeps (other stages) or is root (context)."""
+
+    source: Source
+    selected: tuple[str, ...]
+    destination: str
+    owner: tuple[int, int] | None
+    mode: int | None
+    inline: tuple[tuple[str, bytes], ...] = ()  # here-documents: name and content
+    extract: bool = False  # ADD: archives are unpacked
+    clamp: int | None = None
+    now: int = 0  # seconds, for directories that the copy makes
+
+
+def describe_sources(copy: Copy, digests: Digests | None) -> list[object]:
+    """What decides the result, for the cache key: names, kinds, modes, contents; never times."""
+    if copy.source.identity:
+        return [copy.source.identity, [os.path.relpath(path, copy.source.root) for path in copy.selected]]
+    described: list[object] = [[name, content.decode("latin-1")] for name, content in copy.inline]
+    for path in copy.selected:
+        described.append(os.path.basename(path))
+        described += [_describe(entry, digests) for entry in _entries(copy.source, path)]
+    return described
+
+
+def _entries(source: Source, path: str) -> list[Entry]:
+    status = os.lstat(path)
+    if stat.S_ISDIR(status.st_mode):
+        return list(source.walk(path))
+    return [Entry("", path, status)]
+
+
+def _describe(entry: Entry, digests: Digests | None) -> list[object]:
+    mode = entry.status.st_mode
+    if stat.S_ISREG(mode) and digests is not None:
+        return [entry.name, mode, digests.of(entry)]
+    if stat.S_ISLNK(mode):
+        return [entry.name, mode, os.readlink(entry.path)]
+    return [entry.name, mode, entry.status.st_rdev]
+
+
+def copy_into_layer(copy: Copy, view: str, directory: str, sink: Callable[[bytes], object]) -> Packed:
+    """Write the layer over what `view` shows. Raises InvalidInput where the destination cannot take the sources."""
+    with LayerBuilder(directory, sink) as builder:
+        tree = Tree(builder, view, copy.clamp, copy.now)
+        _Copier(copy, builder, tree).run()
+        return builder.finish()
+
+
+class _Copier:
+    def __init__(self, copy: Copy, builder: LayerBuilder, tree: Tree) -> None:
+        self._copy = copy
+        self._builder = builder
+        self._tree = tree
+        self._links: dict[tuple[int, int], bytes] = {}
+        owner = copy.owner or (0, 0)
+        self._new = tree.new_directory(*owner)
+
+    def run(self) -> None:
+        destination = self._copy.destination
+        into = destination.endswith("/") or len(self._copy.selected) + len(self._copy.inline) > 1
+        target = self._tree.resolve(destination)
+        below = self._tree.status_below(target) if target else None
+        is_directory = not target or (below is not None and stat.S_ISDIR(below.st_mode))
+        for path in self._copy.selected:
+            if os.path.isdir(path) and not os.path.islink(path):
+                self._contents(path, target)
+            elif not (self._copy.extract and self._extract(path, target)):
+                inside = into or is_directory
+                name = "/".join(part for part in (target, os.path.basename(path)) if part) if inside else target
+                self._one(Entry("", path, os.lstat(path)), name)
+        for name, content in self._copy.inline:
+            inside = into or is_directory
+            self._write(f"{target}/{name}".lstrip("/") if inside else target, content)
+
+    def _contents(self, path: str, target: str) -> None:
+        below = self._tree.status_below(target) if target else None
+        fresh = below is None and bool(target)
+        if below is not None and not stat.S_ISDIR(below.st_mode):
+            raise InvalidInput(f"cannot copy to non-directory: /{target}")
+        if target:
+            self._tree.make_parents(target, self._new)
+            if not self._builder.has_directory(os.fsencode(target)):
+                mode = self._copy.mode
+                self._tree.take_over(target, self._new if mode is None else self._new._replace(mode=mode))
+        for entry in self._copy.source.walk(path):
+            name = f"{target}/{entry.name}" if target else entry.name
+            self._entry(entry, name if fresh else self._through_links(name, entry), fresh=fresh)
+
+    def _through_links(self, name: str, entry: Entry) -> str:
+        """A directory of the image that is a link is followed inside the image; what is copied lands behind it."""
+        parent, slash, base = name.rpartition("/")
+        if stat.S_ISDIR(entry.status.st_mode):
+            return self._tree.resolve(name)
+        return (self._tree.resolve(parent) if slash else parent) + slash + base
+
+    def _entry(self, entry: Entry, name: str, *, fresh: bool) -> None:
+        if stat.S_ISDIR(entry.status.st_mode):
+            self._builder_directory(entry, name)
+            return
+        if not fresh:
+            below = self._tree.status_below(name)
+            if below is not None and stat.S_ISDIR(below.st_mode):
+                raise InvalidInput(f"cannot copy to directory: /{name}")
+            self._tree.make_parents(name, self._new)
+        self._copy_one(entry, name)
+
+    def _builder_directory(self, entry: Entry, name: str) -> None:
+        self._tree.make_parents(name, self._new)
+        self._builder.directory(os.fsencode(name), self._meta(entry))
+
+    def _one(self, entry: Entry, name: str) -> None:
+        if not name:
+            raise InvalidInput("cannot copy to non-directory: /")
+        below = self._tree.status_below(name)
+        if below is not None and stat.S_ISDIR(below.st_mode):
+            raise InvalidInput(f"cannot copy to directory: /{name}")
+        self._tree.make_parents(name, self._new)
+        self._copy_one(entry, name)
+
+    def _meta(self, entry: Entry) -> Meta:
+        status = entry.status
+        uid, gid = (0, 0) if self._copy.source.is_context else (status.st_uid, status.st_gid)
+        if self._copy.owner is not None:
+            uid, gid = self._copy.owner
+        mode = stat.S_IMODE(status.st_mode) if self._copy.mode is None else self._copy.mode
+        return Meta(mode, uid, gid, seconds(status.st_mtime, self._copy.clamp))
+
+    def _copy_one(self, entry: Entry, name: str) -> None:
+        encoded, meta, mode = os.fsencode(name), self._meta(entry), entry.status.st_mode
+        if entry.status.st_nlink > 1 and not stat.S_ISDIR(mode):
+            first = self._links.setdefault((entry.status.st_dev, entry.status.st_ino), encoded)
+            if first != encoded:
+                self._builder.hard_link(encoded, meta, first)
+                return
+        if stat.S_ISREG(mode):
+            fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                xattrs = read_xattrs(fd)
+                self._builder.file(encoded, meta._replace(xattrs=xattrs) if xattrs else meta, fd, os.fstat(fd).st_size)
+            finally:
+                os.close(fd)
+        elif stat.S_ISLNK(mode):
+            self._builder.symlink(encoded, meta, os.fsencode(os.readlink(entry.path)))
+        elif not stat.S_ISSOCK(mode):
+            self._builder.special(encoded, meta, mode, entry.status.st_rdev)
+
+    def _write(self, name: str, content: bytes) -> None:
+        self._tree.make_parents(name, self._new)
+        uid, gid = self._copy.owner or (0, 0)
+        mode = 0o644 if self._copy.mode is None else self._copy.mode
+        self._builder.data(os.fsencode(name), Meta(mode, uid, gid, self._copy.now), content)
+
+    def _extract(self, path: str, target: str) -> bool:
+        """Unpack an archive beside the layer and copy what it held; False where the file is no archive."""
+        import tempfile
+
+        from wherry.build.archives import extract_archive
+
+        with tempfile.TemporaryDirectory(dir=os.environ.get("WHERRY_TMP")) as scratch:
+            if not extract_archive(path, scratch):
+                return False
+            inside = self._copy._replace(source=Source(scratch, identity="archive"), selected=(scratch,))
+            copier = _Copier(inside, self._builder, self._tree)
+            copier._contents(os.path.realpath(scratch), target)
+        return True

@@ -1,0 +1,98 @@
+"""Which stages a build needs, in which order. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wherry.base.errors import InvalidInput
+from wherry.dockerfile.expansion import expand
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wherry.dockerfile import Dockerfile, Instruction, Stage
+
+__all__ = ["PlannedStage", "global_arguments", "plan_stages", "platform_arguments"]
+
+
+class PlannedStage(NamedTuple):
+    """A stage that has to be built: `base` is a reference, `scratch`, or empty where `parent` is another stage."""
+
+    stage: Stage
+    base: str
+    parent: int | None
+    title: str
+    last: bool
+
+
+def platform_arguments(architecture: str, variant: str, target: str) -> dict[str, str]:
+    """The arguments that FROM knows undeclared (Dockerfile reference, automatic platform ARGs)."""
+    platform = "/".join(part for part in ("linux", architecture, variant) if part)
+    values = {"PLATFORM": platform, "OS": "linux", "ARCH": architecture, "VARIANT": variant}
+    found = {f"{side}{name}": value for side in ("TARGET", "BUILD") for name, value in values.items()}
+    return {**found, "TARGETSTAGE": target or "default"}
+
+
+def global_arguments(dockerfile: Dockerfile, given: Mapping[str, str], automatic: Mapping[str, str]) -> dict[str, str]:
+    """The arguments before the first FROM with their values; they reach FROM, and stages that declare them again."""
+    values = dict(automatic)
+    for instruction in dockerfile.arguments:
+        for word in instruction.text.split():
+            name, equals, default = word.partition("=")
+            if name in given:
+                values[name] = given[name]
+            elif equals:
+                values[name] = expand(default, values, dockerfile.escape)
+    return values
+
+
+def plan_stages(dockerfile: Dockerfile, target: str, arguments: Mapping[str, str]) -> list[PlannedStage]:
+    """The stages that the target needs, each after those that it needs. Raises InvalidInput."""
+    stages = dockerfile.stages
+    last = _find(stages, target.lower(), len(stages)) if target else len(stages) - 1
+    if last is None:
+        raise InvalidInput(f'target stage "{target}" could not be found')
+    needed: list[int] = []
+    _need(dockerfile, last, arguments, needed)
+    planned = []
+    for number in needed:
+        stage = stages[number]
+        base = expand(stage.base, arguments, dockerfile.escape)
+        if not base:
+            raise InvalidInput(
+                f"dockerfile parse error on line {stage.line}: base name ({stage.base}) should not be blank"
+            )
+        parent = _find(stages, base.lower(), number)
+        named = stage.name or (f"stage-{number}" if len(needed) > 1 else "")
+        planned.append(PlannedStage(stage, "" if parent is not None else base, parent, named, number == last))
+    return planned
+
+
+def _find(stages: tuple[Stage, ...], name: str, before: int) -> int | None:
+    """The number of the stage of that name (or number) among those before `before`; the latest of a name wins."""
+    for stage in reversed(stages[:before]):
+        if stage.name and stage.name == name:
+            return stage.number
+    return int(name) if name.isdigit() and int(name) < before else None
+
+
+def _need(dockerfile: Dockerfile, number: int, arguments: Mapping[str, str], needed: list[int]) -> None:
+    if number in needed:
+        return
+    stage = dockerfile.stages[number]
+    parents = [_find(dockerfile.stages, expand(stage.base, arguments, dockerfile.escape).lower(), number)]
+    parents += [_find(dockerfile.stages, source.lower(), number) for source in _sources(stage.instructions)]
+    for parent in parents:
+        if parent is not None:
+            _need(dockerfile, parent, arguments, needed)
+    needed.append(number)
+
+
+def _sources(instructions: tuple[Instruction, ...]) -> list[str]:
+    """What COPY --from and RUN --mount=from= name."""
+    found = [instruction.flag("from") for instruction in instructions if instruction.name == "COPY"]
+    for instruction in instructions:
+        for mount in instruction.all_flags("mount"):
+            found += [field[5:] for field in mount.split(",") if field.startswith("from=")]
+    return [name for name in found if name]

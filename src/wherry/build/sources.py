@@ -1,0 +1,167 @@
+"""What COPY and ADD read from: the build context with its ignore patterns, or the files of another stage or image.
+
+A source is a root directory; names given by the Dockerfile are resolved inside it by the kernel, so that no symbolic
+link leads out. Entries come sorted, directories before what is in them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from typing import NamedTuple
+
+from wherry.base.errors import InvalidInput
+from wherry.dockerfile.ignore import IgnorePatterns, match_to_regex
+from wherry.kernel.rooted import resolve_in_root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wherry.build.cache import BuildCache, FileState
+
+__all__ = ["Entry", "Source"]
+
+_SETTLED = 100_000_000  # a file changed less than this many nanoseconds ago may change again within one tick
+_WILD = frozenset("*?[")
+
+
+class Entry(NamedTuple):
+    """A file, directory, link or device to copy: `path` to open it, `name` relative to what was selected."""
+
+    name: str
+    path: str
+    status: os.stat_result
+
+
+class Source:
+    """A root directory to copy from. `identity` stands for its content where that is known already (a chain ID)."""
+
+    def __init__(self, root: str, *, ignore: IgnorePatterns | None = None, identity: str = "") -> None:
+        self.root = os.path.realpath(root)
+        self.identity = identity
+        self.is_context = not identity
+        self._ignore = ignore
+
+    def select(self, pattern: str) -> list[str]:
+        """The real paths of what a source argument means. Raises InvalidInput where a plain name means nothing."""
+        clean = os.path.normpath("/" + pattern).lstrip("/")
+        if not _WILD.intersection(clean):
+            return [self._plain(clean, pattern)]
+        return [path for path in self._matches(clean) if not self._is_ignored(path)]
+
+    def _plain(self, name: str, pattern: str) -> str:
+        try:
+            real = resolve_in_root(self.root, name or ".")
+        except OSError:
+            real = ""
+        if not real or (name and self._is_left_out(real)):
+            raise InvalidInput(
+                f'failed to compute cache key: "/{name}": not found' if self.is_context else f'"/{name}": not found',
+                hint=f"{pattern} is not in the build context"
+                + (", or .dockerignore leaves it out" if self._ignore is not None else ""),
+            )
+        return real
+
+    def _is_left_out(self, real: str) -> bool:
+        """Whether the ignore patterns leave it out, and nothing inside it either."""
+        if not self._is_ignored(real):
+            return False
+        relative = os.path.relpath(real, self.root)
+        return not (os.path.isdir(real) and self._ignore is not None and self._ignore.may_hold_exceptions(relative))
+
+    def _is_ignored(self, real: str) -> bool:
+        relative = os.path.relpath(real, self.root)
+        return self._ignore is not None and relative != "." and self._ignore.excludes(relative)
+
+    def _matches(self, pattern: str) -> list[str]:
+        import re
+
+        found = [self.root]
+        for part in pattern.split("/"):
+            expression = re.compile(match_to_regex(part))
+            candidates = []
+            for directory in found:
+                if os.path.isdir(directory) and (directory == self.root or not os.path.islink(directory)):
+                    names = [name for name in sorted(os.listdir(directory)) if expression.fullmatch(name)]
+                    candidates += [f"{directory}/{name}" for name in names]
+            found = candidates
+        return found
+
+    def walk(self, top: str) -> Iterator[Entry]:
+        """Everything inside the directory `top` that is not ignored."""
+        yield from self._walk(top, "")
+
+    def _walk(self, directory: str, prefix: str) -> Iterator[Entry]:
+        with os.scandir(directory) as entries:
+            inside = sorted(entries, key=lambda entry: entry.name)
+        base = "" if directory == self.root else os.path.relpath(directory, self.root) + "/"
+        for entry in inside:
+            name = prefix + entry.name
+            is_directory = entry.is_dir(follow_symlinks=False)
+            ignored = self._ignore is not None and self._ignore.excludes(base + entry.name)
+            if ignored and not (is_directory and self._ignore and self._ignore.may_hold_exceptions(base + entry.name)):
+                continue
+            if is_directory:
+                below = self._walk(entry.path, f"{name}/")
+                if ignored:  # only a way to an exception: there if something is in it
+                    first = next(below, None)
+                    if first is None:
+                        continue
+                    yield Entry(name, entry.path, entry.stat(follow_symlinks=False))
+                    yield first
+                else:
+                    yield Entry(name, entry.path, entry.stat(follow_symlinks=False))
+                yield from below
+            else:
+                yield Entry(name, entry.path, entry.stat(follow_symlinks=False))
+
+
+class Digests:
+    """The digests of a context's files, read only where inode, size or times say that they may have changed."""
+
+    def __init__(self, cache: BuildCache, root: str) -> None:
+        self._cache = cache
+        self._root = root
+        self._known = cache.file_states(root)
+        self._new: dict[str, FileState] = {}
+
+    def of(self, entry: Entry) -> str:
+        """The digest of a regular file."""
+        status = entry.status
+        state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        name = (
+            os.path.relpath(entry.path, self._root)
+            if not entry.path.startswith(self._root)
+            else entry.path[len(self._root) :]
+        )
+        known = self._known.get(name)
+        if known is not None and known[:4] == state:
+            return known[4]
+        digest = _digest(entry.path)
+        if time.time_ns() - max(state[2], state[3]) > _SETTLED:
+            self._new[name] = (*state, digest)
+        return digest
+
+    def save(self) -> None:
+        """Remember what was read."""
+        if self._new:
+            self._cache.remember_files(self._root, self._new)
+            self._known.update(self._new)
+            self._new = {}
+
+
+def _digest(path: str) -> str:
+    from hashlib import sha256
+
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise InvalidInput(f"{path} changed while it was read")
+        hasher = sha256()
+        while data := os.read(fd, 1 << 20):
+            hasher.update(data)
+    finally:
+        os.close(fd)
+    return hasher.hexdigest()

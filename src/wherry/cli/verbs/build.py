@@ -1,0 +1,188 @@
+"""`build`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from wherry.base.errors import InvalidInput, NotFound
+from wherry.cli.context import engine
+from wherry.cli.flags import Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wherry.build import BuildRequest
+    from wherry.cli.flags import Parsed
+
+__all__ = ["ca_bundle", "run"]
+
+_LATER = "it is not supported yet"
+_FLAGS = (
+    Flag("add-host", "list", "Add a name to /etc/hosts while steps run (name:address)"),
+    Flag("base-fallback", "str", "What serves for a base that cannot be fetched (none, distro)"),
+    Flag("build-arg", "list", "Set an argument (name=value, or name for this process's value)"),
+    Flag("build-context", "list", "Replace a base or a COPY --from (name=docker-image://REF or name=DIRECTORY)"),
+    Flag("ca-bundle", "str", "CA certificates that steps see while they run (a file, host, or none)", default="host"),
+    Flag("cache-from", "list", "External caches", unsupported=_LATER),
+    Flag("cache-to", "list", "External caches", unsupported=_LATER),
+    Flag("file", "str", "The Dockerfile (- for standard input)", short="f"),
+    Flag("force-rm", "bool", "Remove what a failed step left (always done)"),
+    Flag("iidfile", "str", "Write the image's identifier to this file"),
+    Flag("label", "list", "Set a label"),
+    Flag("load", "bool", "Put the image into the store (always done)"),
+    Flag("network", "str", "Network of RUN steps (default, none, host)", default="default"),
+    Flag("no-cache", "bool", "Do not use the cache"),
+    Flag("output", "list", "Where the result goes", short="o", unsupported="the image goes to the store"),
+    Flag("platform", "str", "Platform of the result"),
+    Flag("progress", "str", "How progress is shown (auto, plain, tty)", default="auto"),
+    Flag("pull", "bool", "Always look for newer bases"),
+    Flag("push", "bool", "Push the result", unsupported=_LATER),
+    Flag("quiet", "bool", "Print only the image's identifier", short="q"),
+    Flag("rm", "bool", "Remove what steps left (always done)", default=True),
+    Flag("secret", "list", "Secrets for steps", unsupported=_LATER),
+    Flag("shm-size", "str", "Size of /dev/shm while steps run"),
+    Flag("ssh", "list", "SSH agents for steps", unsupported=_LATER),
+    Flag("tag", "list", "Name of the image (name:tag)", short="t"),
+    Flag("target", "str", "Stage to build"),
+)
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+
+def run(argv: list[str]) -> int:
+    """Build an image from a directory and its Dockerfile."""
+    command = Command("wherry build", "[OPTIONS] PATH | -", "Build an image from a Dockerfile", _FLAGS, least=1, most=1)
+    parsed = command.parse(argv[1:])
+    if parsed["progress"] not in ("auto", "plain", "tty"):
+        raise InvalidInput(f"invalid progress mode: {parsed['progress']}", hint="auto, plain or tty")
+    request = _request(parsed)
+    from wherry.base.progress import nobody
+    from wherry.build import build
+    from wherry.build.bases import stand_in
+    from wherry.cli.progress import choose
+
+    opened = engine()
+    sink = nobody if parsed["quiet"] else choose(parsed["progress"], sys.stderr)
+    fallback = None
+    if request.base_fallback == "distro":
+
+        def fallback(name: str):  # type: ignore[no-untyped-def]
+            return stand_in(opened, name, sink, ca_bundle=request.ca_bundle)
+
+    result = build(opened, request, sink, fallback)
+    if parsed["iidfile"]:
+        with open(parsed["iidfile"], "w", encoding="ascii") as file:
+            file.write(result.image_id)
+    if parsed["quiet"]:
+        print(result.image_id)
+    else:
+        for line in (
+            f"Successfully built {result.image_id[7:19]}",
+            *(f"Successfully tagged {n}" for n in result.names),
+        ):
+            print(line, file=sys.stderr)
+    return 0
+
+
+def _request(parsed: Parsed) -> BuildRequest:
+    from wherry.base.config import load_configuration
+    from wherry.build import BuildRequest
+    from wherry.cli.parsing import parse_labels, parse_size
+
+    configuration = load_configuration(os.environ)
+    context, dockerfile, ignore = _files(parsed.args[0], parsed["file"])
+    fallback = parsed["base-fallback"] or configuration.base_fallback
+    if fallback not in ("none", "distro"):
+        raise InvalidInput(f"invalid --base-fallback: {fallback}", hint="none or distro")
+    if parsed["network"] not in ("default", "none", "host"):
+        raise InvalidInput(f"invalid --network for a build: {parsed['network']}", hint="default, none or host")
+    bundle = parsed["ca-bundle"] if "ca-bundle" in parsed.given else configuration.ca_bundle
+    return BuildRequest(
+        dockerfile=dockerfile,
+        context=context,
+        ignore=ignore,
+        tags=tuple(parsed["tag"]),
+        build_args=_arguments(parsed["build-arg"]),
+        labels=parse_labels(parsed["label"], ()),
+        target=parsed["target"],
+        no_cache=parsed["no-cache"],
+        pull=parsed["pull"],
+        network=parsed["network"],
+        build_contexts=_contexts(parsed["build-context"]),
+        base_fallback=fallback,
+        platform=parsed["platform"],
+        add_hosts=tuple(parsed["add-host"]),
+        ca_bundle=ca_bundle(bundle),
+        shm_size=parse_size(parsed["shm-size"]) if parsed["shm-size"] else 67_108_864,
+    )
+
+
+def _arguments(given: list[str]) -> dict[str, str]:
+    arguments = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if equals:
+            arguments[name] = value
+        elif name in os.environ:
+            arguments[name] = os.environ[name]
+    return arguments
+
+
+def _contexts(given: list[str]) -> dict[str, str]:
+    contexts = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise InvalidInput(f"invalid context value: {text}, expected key=value")
+        if not value.startswith("docker-image://") and not os.path.isdir(value):
+            raise InvalidInput(f"the build context {name} is neither docker-image://REF nor a directory: {value}")
+        contexts[name] = value
+    return contexts
+
+
+def ca_bundle(wanted: str) -> str:
+    """The file that `host`, `none` or a path means; empty for none. Raises NotFound."""
+    if wanted == "none":
+        return ""
+    if wanted != "host":
+        if not os.path.isfile(wanted):
+            raise NotFound(f"the CA bundle {wanted} is not there")
+        return os.path.abspath(wanted)
+    return next((path for path in _BUNDLES if os.path.isfile(path)), "")
+
+
+def _files(path: str, file: str) -> tuple[str, str, str]:
+    """The context directory, the Dockerfile's text and that of the ignore file."""
+    if path == "-":
+        return "", sys.stdin.read(), ""
+    if not os.path.isdir(path):
+        raise NotFound(
+            f'unable to prepare context: path "{path}" not found', hint="give a directory, or - for a Dockerfile"
+        )
+    if file == "-":
+        return path, sys.stdin.read(), _read_ignore(path, "")
+    name = file or os.path.join(path, "Dockerfile")
+    try:
+        with open(name, encoding="utf-8", errors="surrogateescape") as dockerfile:
+            text = dockerfile.read()
+    except OSError as error:
+        raise NotFound(
+            f"unable to read the Dockerfile: {name}: {error.strerror}", hint="name another with -f"
+        ) from None
+    return path, text, _read_ignore(path, name)
+
+
+def _read_ignore(context: str, dockerfile: str) -> str:
+    """`<Dockerfile>.dockerignore` takes the place of the context's `.dockerignore`."""
+    candidates = [f"{dockerfile}.dockerignore"] if dockerfile else []
+    for path in (*candidates, os.path.join(context, ".dockerignore")):
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                return file.read()
+        except FileNotFoundError:
+            continue
+    return ""

@@ -1,0 +1,136 @@
+"""Places where a build step runs: a root mount, a network, a runtime container, none of which outlives its process.
+
+A workspace's lock is held while its process lives. `Workspaces.sweep` takes apart those whose lock nobody holds, so a
+build that was killed leaves no mount, address or process behind the next command.
+"""
+
+from __future__ import annotations
+
+import os
+
+from wherry.base.files import ensure_directory, remove_tree
+from wherry.base.locks import FileLock
+from wherry.kernel import cgroups
+from wherry.kernel.mounts import unmount_below
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wherry.base.paths import Layout
+    from wherry.engine.networks import Networks
+    from wherry.runtime import OciRuntime
+
+__all__ = ["Workspace", "Workspaces"]
+
+
+class Workspaces:
+    """The workspaces of one installation."""
+
+    def __init__(self, layout: Layout, networks: Networks, runtime: Callable[[], OciRuntime]) -> None:
+        self.layout = layout
+        self.networks = networks
+        self.runtime = runtime
+        self._root = f"{layout.run}/builds"
+
+    def open(self) -> Workspace:
+        """A new one, as a context."""
+        ensure_directory(self._root, 0o711)
+        return Workspace(self, self._root, os.urandom(6).hex())
+
+    def sweep(self) -> None:
+        """Take apart what dead processes left; cheap where there is nothing."""
+        try:
+            names = os.listdir(self._root)
+        except FileNotFoundError:
+            return
+        for name in names:
+            if name.endswith(".lock"):
+                self._sweep_one(name.removesuffix(".lock"))
+
+    def _sweep_one(self, name: str) -> None:
+        try:
+            with FileLock(f"{self._root}/{name}.lock", wait=False) as lock:
+                Workspace(self, self._root, name).take_apart()
+                lock.remove()
+        except BlockingIOError:
+            pass
+
+
+class Workspace:
+    """One place; `directory` is for its owner's mounts and files."""
+
+    def __init__(self, owner: Workspaces, root: str, name: str) -> None:
+        self._owner = owner
+        self.id = f"build-{name}"
+        self.directory = f"{root}/{name}"
+        self._lock = FileLock(f"{root}/{name}.lock")
+
+    def __enter__(self) -> Workspace:
+        self._lock.acquire()
+        ensure_directory(self.directory, 0o711)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.take_apart()
+        self._lock.remove()
+        self._lock.release()
+
+    @property
+    def cgroup(self) -> str:
+        """The control group of what runs here."""
+        return cgroups.cgroup_path(self._owner.layout.tag, self.id)
+
+    def runtime(self) -> OciRuntime:
+        """The OCI runtime to run steps with."""
+        return self._owner.runtime()
+
+    def subdirectory(self, name: str) -> str:
+        """An empty directory for a mount point."""
+        return ensure_directory(f"{self.directory}/{name}", 0o755)
+
+    def network(self, mode: str) -> str:
+        """The path of a network namespace for a step (`default` or `none`); empty for the host's network."""
+        from wherry.network import Bridge, Endpoint, connect, ensure_bridge
+        from wherry.network.endpoint import mac_of
+
+        if mode == "host":
+            return ""
+        namespace = f"{self.directory}/netns"
+        if os.path.exists(namespace):
+            return namespace
+        if mode == "none":
+            connect(Endpoint(self.id, namespace))
+            return namespace
+        network = self._owner.networks.default()
+        address = self._owner.networks.take_address(network, self.id)
+        ensure_bridge(self._owner.layout, Bridge(network.bridge, network.subnet, network.gateway))
+        connect(
+            Endpoint(
+                self.id.removeprefix("build-"),
+                namespace,
+                network.bridge,
+                address,
+                network.prefix,
+                network.gateway,
+                mac_of(address),
+                self._owner.layout.tag,
+            )
+        )
+        return namespace
+
+    def end_step(self) -> None:
+        """Kill what a step left running and forget its container."""
+        if os.path.isdir(f"{self._owner.layout.run}/runtime/{self.id}"):
+            self._owner.runtime().delete(self.id, self.cgroup)
+        cgroups.remove(self.cgroup)
+
+    def take_apart(self) -> None:
+        """Free everything; harmless where nothing is left."""
+        from wherry.network import disconnect
+
+        self.end_step()
+        unmount_below(self.directory)
+        disconnect(f"{self.directory}/netns")
+        self._owner.networks.free_addresses(self.id)
+        remove_tree(self.directory, on_busy=unmount_below)
