@@ -127,7 +127,7 @@ class Networks:
                 if number in taken or not first <= number <= last:
                     raise Unavailable(f"Address already in use or outside {network.subnet}: {wanted}")
             else:
-                after = connection.execute("SELECT last FROM networks WHERE id = ?", (network.id,)).fetchone()[0]
+                after = int(connection.execute("SELECT last FROM networks WHERE id = ?", (network.id,)).fetchone()[0])
                 number = next_free(first, last, taken, after)
             connection.execute("INSERT INTO addresses VALUES (?, ?, ?)", (network.id, number, owner))
             connection.execute("UPDATE networks SET last = ? WHERE id = ?", (number, network.id))
@@ -147,9 +147,10 @@ class Networks:
 def next_free(first: int, last: int, taken: set[int], after: int) -> int:
     """The first free number above `after`, going round once. An address just given back is the last to be reused."""
     start = after + 1 if first <= after < last else first
-    for number in (*range(start, last + 1), *range(first, start)):
-        if number not in taken:
-            return number
+    for numbers in (range(start, last + 1), range(first, start)):
+        for number in numbers:
+            if number not in taken:
+                return number
     raise Unavailable("no available IPv4 addresses on this network", hint="remove containers that are not needed")
 
 
@@ -157,8 +158,7 @@ def usable(subnet: str) -> tuple[int, int]:
     """The first and the last number that a host of `subnet` may have."""
     base, _, length = subnet.partition("/")
     network = address_to_number(base)
-    size = 1 << (32 - int(length))
-    return network + 1, network + size - 2
+    return network + 1, network + (1 << 32 - int(length)) - 2
 
 
 def address_to_number(address: str) -> int:

@@ -30,6 +30,7 @@ def find_runtime(root: str, run_directory: str) -> str:
             continue
         reason = _try(path, run_directory)
         if not reason:
+            os.makedirs(root, mode=0o711, exist_ok=True)
             atomic_write(memory, json.dumps({"key": key, "path": path}).encode())
             return path
         reasons.append(f"{name}: {reason}")

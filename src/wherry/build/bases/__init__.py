@@ -31,9 +31,12 @@ class Built(NamedTuple):
 
 
 def find_base(engine: Engine, family: str) -> Image | None:
-    """The newest stand-in of the family in the store."""
-    found = [image for image in engine.images.all() if engine.images.config(image).config.labels.get(_FAMILY) == family]
-    return found[0] if found else None
+    """The newest stand-in of the family in the store; images that were built on one have its labels, not its name."""
+    for image in engine.images.all():
+        named = any(family_of(parse_reference(name)) == FAMILIES[family] for name in image.names)
+        if named and engine.images.config(image).config.labels.get(_FAMILY) == family:
+            return image
+    return None
 
 
 def stand_in(engine: Engine, name: str, progress: Sink, *, ca_bundle: str) -> Image:
