@@ -8,6 +8,7 @@ command calls; whoever notices first that a container has ended may call it too.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
 from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, Unavailable, WherryError
 from wherry.base.files import ensure_directory, remove_tree
@@ -17,7 +18,7 @@ from wherry.engine.records import PASSING, Container, ContainerState, NetworkSta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from wherry.base.paths import Layout
     from wherry.engine.assembly import Assembly
@@ -51,12 +52,22 @@ class Lifecycle:
         self._runtime = runtime
         self._clock = clock
 
+    @contextmanager
+    def _changing(self, container_id: str, *, wait: bool = True) -> Iterator[None]:
+        """The container's lock; its file goes when the container is gone."""
+        with self._records.lock(container_id, wait=wait) as lock:
+            try:
+                yield
+            finally:
+                if self._records.get(container_id) is None:
+                    lock.remove()
+
     def create(self, request: ContainerRequest, image: Image) -> str:
         """Make the container and return its identifier. On any error nothing of it is left."""
         self._assembly.check(request, image)
         chain_id = self._store.unpack(image)
         container_id = new_id()
-        with self._records.lock(container_id) as lock:
+        with self._changing(container_id):
             container = Container(
                 container_id,
                 check_name(request.name) if request.name else "",
@@ -76,7 +87,7 @@ class Lifecycle:
                 self._assembly.lay_out(container)
                 self._records.update(container_id, status="created")
             except BaseException:
-                self._erase(container, lock)
+                self._erase(container)
                 raise
         return container_id
 
@@ -101,7 +112,7 @@ class Lifecycle:
         Raises CommandNotFound or CommandNotExecutable where the runtime could not execute the command; the container
         then stays, created, with that error.
         """
-        with self._records.lock(container_id):
+        with self._changing(container_id):
             container = self._current(container_id)
             if container.state.is_running:
                 if attach:
@@ -153,7 +164,7 @@ class Lifecycle:
 
         Harmless where it has not ended, or where that is recorded already.
         """
-        with self._records.lock(container_id) as lock:
+        with self._changing(container_id):
             container = self._records.get(container_id)
             if container is None:
                 return 0
@@ -163,7 +174,7 @@ class Lifecycle:
             if container.state.status == "restarting" and restart:
                 return container.state.exit_code
             if container.request.auto_remove:
-                self._erase(container, lock)
+                self._erase(container)
             return container.state.exit_code
 
     def _record_end(self, container: Container) -> Container:
@@ -196,6 +207,9 @@ class Lifecycle:
         """
         import time
 
+        due = self._records.get(container_id)
+        if due is None or due.state.status != "restarting":
+            return
         try:
             turn = FileLock(f"{self._layout.locks}/restart-{container_id}", wait=False).acquire()
         except BlockingIOError:
@@ -210,7 +224,7 @@ class Lifecycle:
 
     def _restart_now(self, container_id: str, restarts: int) -> Container | None:
         """Start a container whose back-off is over; the container where that failed and has to be tried again."""
-        with self._records.lock(container_id):
+        with self._changing(container_id):
             container = self._records.get(container_id)
             if container is None or container.state.status != "restarting":
                 return None
@@ -240,7 +254,7 @@ class Lifecycle:
 
     def _want_stop(self, container_id: str) -> bool:
         """Record that the restart policy no longer applies; whether there is anything to stop."""
-        with self._records.lock(container_id):
+        with self._changing(container_id):
             container = self._records.get(container_id)
             if container is None:
                 return False
@@ -286,7 +300,7 @@ class Lifecycle:
 
     def pause(self, container_id: str, *, resume: bool = False) -> None:
         """Freeze the container's processes, or thaw them."""
-        with self._records.lock(container_id):
+        with self._changing(container_id):
             container = self._current(container_id)
             wanted = "paused" if resume else "running"
             if container.state.status != wanted:
@@ -307,12 +321,12 @@ class Lifecycle:
             )
         if container.state.is_running:
             self.kill(container_id)
-        with self._records.lock(container_id) as lock:
+        with self._changing(container_id):
             current = self._records.get(container_id)
             if current is not None:
-                self._erase(current, lock, volumes=volumes)
+                self._erase(current, volumes=volumes)
 
-    def _erase(self, container: Container, lock: FileLock, *, volumes: bool | None = None) -> None:
+    def _erase(self, container: Container, *, volumes: bool | None = None) -> None:
         with_volumes = container.request.auto_remove if volumes is None else volumes
         self._records.update(container.id, status="removing")
         self._assembly.take_apart(container)
@@ -322,7 +336,6 @@ class Lifecycle:
         self._records.delete(container.id)
         if with_volumes:
             self._assembly.remove_anonymous(mounts)
-        lock.remove()
 
     def is_alive(self, container_id: str) -> bool:
         """Whether the container's monitor lives."""
@@ -344,16 +357,16 @@ class Lifecycle:
                 continue  # somebody else is at it, or a part of the machine is missing: the next command tries again
 
     def _repair(self, container_id: str) -> None:
-        with self._records.lock(container_id, wait=False) as lock:
+        with self._changing(container_id, wait=False):
             container = self._records.get(container_id)
             if container is None:
                 return
             if container.state.status in ("creating", "removing"):
-                self._erase(container, lock)
+                self._erase(container)
             elif container.state.status == "starting":
                 self._launch_failed(container, WherryError("the process that started the container died"))
                 if container.request.auto_remove:
-                    self._erase(container, lock)
+                    self._erase(container)
         if container.state.status not in PASSING:
             self.ended(container_id)
             self._resume_restart(container_id)
