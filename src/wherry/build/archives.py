@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 from wherry.base.errors import Corrupt
 
 TYPE_CHECKING = False
@@ -49,7 +47,7 @@ def _decompressed(file: BinaryIO, kind: str) -> BinaryIO:
 
 def _is_tar(file: BinaryIO) -> bool:
     """Whether the first block, decompressed, is a tar header."""
-    from wherry.layer.tarreader import TarReader
+    from wherry.layer.tarreader import is_header
     from wherry.layer.unpacking import open_layer
 
     kind = _compression(file)
@@ -61,6 +59,6 @@ def _is_tar(file: BinaryIO) -> bool:
             if not more:
                 return False
             block += more
-        return next(iter(TarReader(io.BytesIO(block[:512]).read)), None) is not None
+        return is_header(block)
     except (Corrupt, OSError, EOFError):
         return False

@@ -175,11 +175,8 @@ class _Builder:
             return self._engine.images.pull(name, platform=self._request.platform, progress=self._progress)
         except WherryError as error:
             if self._fallback is None:
-                raise type(error)(
-                    error.message,
-                    hint=error.hint
-                    or "with --base-fallback distro a stand-in from the distribution's packages is taken",
-                ) from None
+                hint = "with --base-fallback distro a stand-in from the distribution's packages is taken"
+                raise type(error)(f"{name}: {error.message}", hint=hint) from None
             stand_in = self._fallback(name)
             taken = parse_reference(stand_in.names[0]).familiar() if stand_in.names else stand_in.id
             self._progress(Warned(f"{name} cannot be fetched ({error.message}): {taken} was taken instead of it"))

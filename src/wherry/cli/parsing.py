@@ -67,7 +67,7 @@ def parse_ports(text: str) -> list[PortRequest]:
     rest, _, container = body.rpartition(":")
     address, host = _host_part(rest)
     inside = _port_range(container, text)
-    outside = _port_range(host, text) if host else None
+    outside = _port_range(host, text) if host and host != "0" else None
     if outside is not None and len(outside) != len(inside) and len(inside) != 1:
         raise InvalidInput(f"Invalid ranges specified for container and host Ports: {container} and {host}")
     return [

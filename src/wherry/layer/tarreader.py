@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Entry", "TarReader"]
+__all__ = ["Entry", "TarReader", "is_header"]
 
 _MAX_EXTENDED = 1 << 20
 _ZERO_BLOCK = bytes(512)
@@ -144,9 +144,15 @@ def _number(field: bytes) -> int:
         raise Corrupt(f"the archive has a malformed number in a header: {field!r}") from None
 
 
+def is_header(block: bytes) -> bool:
+    """Whether these 512 bytes begin a tar entry: their checksum is right."""
+    if len(block) != 512:
+        return False
+    return sum(block) - sum(block[148:156]) + 8 * 32 == _number(block[148:156])
+
+
 def _parse(block: bytes) -> Entry:
-    checksum = _number(block[148:156])
-    if sum(block) - sum(block[148:156]) + 8 * 32 != checksum:
+    if not is_header(block):
         raise Corrupt("the archive has a header with a wrong checksum")
     name = block[:100].split(b"\0", 1)[0]
     if block[257:263] == b"ustar\0":
