@@ -1,0 +1,33 @@
+"""What a command imports is what every user waits for."""
+
+import subprocess
+import sys
+
+HEAVY = {
+    "dataclasses",
+    "inspect",
+    "asyncio",
+    "logging",
+    "email",
+    "ssl",
+    "http.client",
+    "click",
+    "rich",
+    "tarfile",
+    "zstandard",
+    "isal",
+}
+
+
+def imported_by(*arguments):
+    argv = [sys.executable, "-I", "-X", "importtime", "-m", "wherry", *arguments]
+    lines = subprocess.run(argv, capture_output=True, text=True, check=False).stderr.splitlines()
+    return {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+
+
+def test_version_imports_next_to_nothing():
+    assert not imported_by("version") & (HEAVY | {"typing", "json", "sqlite3", "subprocess", "re", "hashlib"})
+
+
+def test_the_way_to_run_imports_nothing_heavy():
+    assert not imported_by("run", "--help") & HEAVY

@@ -1,0 +1,107 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wherry.base.errors import InvalidInput
+from wherry.cli import parsing
+from wherry.engine.request import MountRequest, PortRequest, RestartPolicy, UlimitRequest
+
+
+@pytest.mark.parametrize(
+    ("text", "ports"),
+    [
+        ("80", [PortRequest(80)]),
+        ("8080:80", [PortRequest(80, "tcp", "", 8080)]),
+        ("127.0.0.1:8080:80/udp", [PortRequest(80, "udp", "127.0.0.1", 8080)]),
+        ("127.0.0.1::80", [PortRequest(80, "tcp", "127.0.0.1")]),
+        ("0:80", [PortRequest(80)]),
+        ("8000-8001:80-81", [PortRequest(80, "tcp", "", 8000), PortRequest(81, "tcp", "", 8001)]),
+    ],
+)
+def test_ports(text, ports):
+    assert parsing.parse_ports(text) == ports
+
+
+@pytest.mark.parametrize("text", ["", "x:80", "80:x", "8000-8002:80-81", "70000:80", "1.2:80:80", "80/icmp", ":"])
+def test_ports_that_are_none(text):
+    with pytest.raises(InvalidInput):
+        parsing.parse_ports(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("512m", 512 << 20), ("1g", 1 << 30), ("1.5k", 1536), ("10", 10), ("2MB", 2 << 20)]
+)
+def test_sizes(text, size):
+    assert parsing.parse_size(text) == size
+
+
+def test_volumes():
+    assert parsing.parse_volume("/data") == MountRequest("volume", "/data")
+    assert parsing.parse_volume("name:/data:ro") == MountRequest("volume", "/data", "name", read_only=True)
+    bind = parsing.parse_volume("/src:/data:ro,z")
+    assert (bind.kind, bind.source, bind.read_only, bind.create_source) == ("bind", "/src", True, True)
+    for text in ("", ":/x", "name:", "name:relative", "/a:/b:nope", "a:b:c:d"):
+        with pytest.raises(InvalidInput):
+            parsing.parse_volume(text)
+
+
+def test_mounts():
+    mount = parsing.parse_mount("type=bind,src=/a,dst=/b,readonly")
+    assert (mount.kind, mount.source, mount.target, mount.read_only, mount.create_source) == (
+        "bind",
+        "/a",
+        "/b",
+        True,
+        False,
+    )
+    assert parsing.parse_mount("type=tmpfs,target=/t,tmpfs-size=1m").size == 1 << 20
+    for text in ("type=nope,target=/x", "type=bind,source=/a", "type=bind,source=a,target=/b", "target=/x,what=1"):
+        with pytest.raises(InvalidInput):
+            parsing.parse_mount(text)
+
+
+def test_policies_limits_and_durations():
+    assert parsing.parse_restart("on-failure:3") == RestartPolicy("on-failure", 3)
+    assert parsing.parse_ulimit("nofile=10:20") == UlimitRequest("nofile", 10, 20)
+    assert parsing.parse_duration("1m30s") == 90_000_000_000
+    for parse, text in (
+        (parsing.parse_restart, "sometimes"),
+        (parsing.parse_restart, "always:3"),
+        (parsing.parse_ulimit, "nofile"),
+        (parsing.parse_duration, "soon"),
+        (parsing.parse_cpus, "many"),
+    ):
+        with pytest.raises(InvalidInput):
+            parse(text)
+
+
+def test_environment_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("FROM_HERE", "here")
+    monkeypatch.delenv("NOT_HERE", raising=False)
+    path = tmp_path / "env"
+    path.write_text("# comment\nA=1\n\nB=two words\nFROM_HERE\nNOT_HERE\n")
+    assert parsing.parse_environment(["A=2", "C="], [str(path)]) == (
+        "A=1",
+        "B=two words",
+        "FROM_HERE=here",
+        "A=2",
+        "C=",
+    )
+    path.write_text("BAD NAME=1\n")
+    with pytest.raises(InvalidInput, match="contains whitespaces"):
+        parsing.parse_environment([], [str(path)])
+
+
+@given(st.text(max_size=12))
+def test_any_text_is_parsed_or_refused(text):
+    for parse in (
+        parsing.parse_ports,
+        parsing.parse_volume,
+        parsing.parse_mount,
+        parsing.parse_size,
+        parsing.parse_device,
+    ):
+        try:
+            parse(text)
+        except InvalidInput:
+            pass
