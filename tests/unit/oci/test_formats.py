@@ -33,6 +33,7 @@ configs = st.builds(
         cmd=st.none() | some,
         entrypoint=st.none() | some,
         exposed_ports=st.lists(words, max_size=3, unique=True).map(lambda ports: tuple(sorted(ports))),
+        volumes=st.lists(words, max_size=3, unique=True).map(lambda paths: tuple(sorted(paths))),
         labels=st.dictionaries(words, words, max_size=2),
         healthcheck=st.none() | st.builds(Healthcheck, st.just(("CMD", "x")), st.integers(0, 10**9)),
     ),
