@@ -1,4 +1,4 @@
-"""Where continuous integration runs, property tests try the same examples each time: a finding there is a regression."""
+"""In continuous integration property tests try the same examples each time: a finding there is a regression."""
 
 import os
 

@@ -69,21 +69,35 @@ def remove_if_exists(path: str) -> None:
 def remove_tree(path: str, *, on_busy: Callable[[str], None] | None = None) -> None:
     """Remove the directory tree `path` without following symbolic links; that it is already gone is fine.
 
-    Does not descend by path, so a link swapped in meanwhile cannot lead it elsewhere. `on_busy(path)` is called for a
-    mount point in the way, and the removal is then tried once more.
+    Descends by descriptor, so a link swapped in meanwhile cannot lead it elsewhere. `on_busy(path)` is called for a
+    mount point in the way, and the removal is then tried once more. Raises NotADirectoryError for what is no directory.
     """
     import errno
-    import shutil
 
     try:
-        shutil.rmtree(path)
+        _remove_directory(path, None)
     except FileNotFoundError:
-        if os.path.lexists(path):
-            remove_tree(path, on_busy=on_busy)
-    except NotADirectoryError:
-        remove_if_exists(path)
+        return
     except OSError as error:
         if error.errno != errno.EBUSY or on_busy is None:
             raise
         on_busy(path)
-        shutil.rmtree(path, ignore_errors=False)
+        _remove_directory(path, None)
+
+
+def _remove_directory(name: str, parent: int | None) -> None:
+    directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        with os.scandir(directory) as entries:
+            inside = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for inner, is_directory in inside:
+            try:
+                if is_directory:
+                    _remove_directory(inner, directory)
+                else:
+                    os.unlink(inner, dir_fd=directory)
+            except FileNotFoundError:
+                continue
+    finally:
+        os.close(directory)
+    os.rmdir(name, dir_fd=parent)

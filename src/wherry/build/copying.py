@@ -53,7 +53,7 @@ def describe_sources(copy: Copy, digests: Digests | None) -> list[object]:
 def _entries(source: Source, path: str) -> list[Entry]:
     status = os.lstat(path)
     if stat.S_ISDIR(status.st_mode):
-        return list(source.walk(path))
+        return source.walk(path)
     return [Entry("", path, status)]
 
 

@@ -43,6 +43,7 @@ class Source:
         self.identity = identity
         self.is_context = not identity
         self._ignore = ignore
+        self._walked: dict[str, list[Entry]] = {}
 
     def select(self, pattern: str) -> list[str]:
         """The real paths of what a source argument means. Raises InvalidInput where a plain name means nothing."""
@@ -89,9 +90,11 @@ class Source:
             found = candidates
         return found
 
-    def walk(self, top: str) -> Iterator[Entry]:
-        """Everything inside the directory `top` that is not ignored."""
-        yield from self._walk(top, "")
+    def walk(self, top: str) -> list[Entry]:
+        """Everything inside the directory `top` that is not ignored; looked at once."""
+        if top not in self._walked:
+            self._walked[top] = list(self._walk(top, ""))
+        return self._walked[top]
 
     def _walk(self, directory: str, prefix: str) -> Iterator[Entry]:
         with os.scandir(directory) as entries:

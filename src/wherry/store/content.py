@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wherry.base.errors import Corrupt, NotFound, Unavailable
 from wherry.base.files import atomic_write, remove_if_exists, sync_directory, write_all
@@ -145,7 +144,7 @@ class BlobWriter:
         self._lock = FileLock(self._path)
         self._expected = expected
         self._wanted_size = size
-        self._hash = hashlib.sha256() if expected else None
+        self._hash = _sha256() if expected else None
         self._size = 0
 
     def __enter__(self) -> BlobWriter:
@@ -195,6 +194,12 @@ class BlobWriter:
         self._path = ""
         sync_directory(os.path.dirname(target))
         return Blob(digest, self._size)
+
+
+def _sha256() -> Any:
+    from hashlib import sha256
+
+    return sha256()
 
 
 def _absent(digest: str) -> NotFound:

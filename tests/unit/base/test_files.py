@@ -63,6 +63,6 @@ def test_remove_tree_does_not_follow_links_and_may_be_repeated(tmp_path):
 def test_remove_tree_removes_a_link_and_not_what_it_names(tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "outside")
-    with pytest.raises(OSError, match="symbolic link"):
+    with pytest.raises(NotADirectoryError):
         remove_tree(str(tmp_path / "link"))
     assert (tmp_path / "outside").exists()

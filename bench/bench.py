@@ -1,0 +1,303 @@
+"""Wherry beside Docker, Podman and Buildah, in one run on one machine; prints a table in Markdown.
+
+Each peer that is installed takes part: Docker with a daemon of its own (own data root and socket), Podman and Buildah
+with a storage of their own, all on one image and the same contexts. Whole processes are timed, one after another,
+the tools taking turns, so that what disturbs one disturbs all; the table shows medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PYTHON = os.path.realpath(sys.executable)
+
+
+_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
+
+
+class Tool(NamedTuple):
+    """A peer: its command line for a run and a build, and its environment."""
+
+    name: str
+    version: str
+    argv: tuple[str, ...]
+    build: tuple[str, ...]
+    env: dict[str, str]
+    run: tuple[str, ...] = ()  # what its `run` needs on a machine where limits cannot be raised
+    image: str = "bench"
+
+
+def quiet(argv, env=None, check=True, **options):
+    return subprocess.run(argv, env=env, check=check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+
+def output(argv, env=None):
+    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def make_rootfs(path):
+    """A root file system of a static busybox, or of the host's shell and its libraries."""
+    os.makedirs(f"{path}/bin")
+    for name in ("etc", "tmp", "proc", "sys", "dev", "root"):
+        os.makedirs(f"{path}/{name}")
+    for name in ("sh", "true", "sleep", "cat"):
+        source = shutil.which(name)
+        shutil.copy(os.path.realpath(source), f"{path}/bin/{name}")
+        for word in output(["ldd", source]).split():
+            if word.startswith("/") and not os.path.exists(path + word):
+                os.makedirs(os.path.dirname(path + word), exist_ok=True)
+                shutil.copy(os.path.realpath(word), path + word)
+    with open(f"{path}/etc/passwd", "w") as file:
+        file.write("root:x:0:0::/root:/bin/sh\n")
+
+
+def load(rootfs, argv, env):
+    """Give the root file system to `argv` as a tar; whether that went well."""
+    archive = subprocess.Popen(["tar", "-C", rootfs, "-c", "."], stdout=subprocess.PIPE)
+    done = quiet(argv, env, check=False, stdin=archive.stdout)
+    return archive.wait() == 0 and done.returncode == 0
+
+
+def wherry(directory):
+    program = shutil.which("wherry") or os.path.join(HERE, "..", ".venv", "bin", "wherry")
+    env = {**os.environ, "WHERRY_ROOT": f"{directory}/wherry", "WHERRY_RUN": f"{directory}/wherry-run"}
+    with open(f"{directory}/Dockerfile.base", "w") as file:
+        file.write('FROM scratch\nCOPY rootfs/ /\nCMD ["sh"]\n')
+    quiet([program, "build", "-t", "bench", "-f", f"{directory}/Dockerfile.base", directory], env)
+    version = output([program, "version", "--format", "{{.Version}}"], env)
+    return Tool("wherry", version, (program,), (program, "build", "-q"), env)
+
+
+def docker(directory, rootfs):
+    daemon, client = shutil.which("dockerd"), "/usr/bin/docker"
+    if not daemon or not os.path.exists(client):
+        return None, None
+    socket = f"unix://{directory}/docker.sock"
+    log = open(f"{directory}/dockerd.log", "w")
+    process = subprocess.Popen(
+        [daemon, "--data-root", f"{directory}/docker", "--exec-root", f"{directory}/docker-exec", "-H", socket,
+         "-p", f"{directory}/docker.pid", "--bridge", "docker0"],
+        stdout=log, stderr=log,
+    )  # fmt: skip
+    env = {**os.environ, "DOCKER_HOST": socket, "DOCKER_BUILDKIT": "1"}
+    deadline = time.monotonic() + 30
+    while quiet([client, "version"], env, check=False).returncode and time.monotonic() < deadline:
+        time.sleep(0.2)
+    load(rootfs, (client, "import", "-", "bench"), env)
+    version = output([client, "version", "--format", "{{.Server.Version}}"], env)
+    return Tool("docker", version, (client,), (client, "build", "-q"), env), process
+
+
+def podman(directory, rootfs):
+    program = shutil.which("podman")
+    if not program:
+        return None
+    argv = (program, "--root", f"{directory}/podman", "--runroot", f"{directory}/podman-run", "--runtime", "runc",
+            "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay")  # fmt: skip
+    if not load(rootfs, (*argv, "import", "-", "bench"), None):
+        return None
+    return Tool(
+        "podman", output([program, "version", "--format", "{{.Client.Version}}"]), argv, (), dict(os.environ), _LIMITS
+    )
+
+
+def buildah(directory):
+    program = shutil.which("buildah")
+    if not program:
+        return None
+    base = (program, "--root", f"{directory}/buildah", "--runroot", f"{directory}/buildah-run")
+    base = (*base, "--storage-driver", "overlay")
+    version = output([program, "--version"]).split()[2]
+    return Tool("buildah", version, base, (*base, "bud", "-q", "--layers"), dict(os.environ))
+
+
+def timed(argv, env):
+    os.sync()  # what one tool left to be written is not to weigh on the next
+    begun = time.perf_counter()
+    quiet(argv, env)
+    return time.perf_counter() - begun
+
+
+def medians(tools: list[Tool], runs: int, once: Callable[[Tool, int], float]) -> dict[str, float]:
+    """Each tool's median of `runs`, after one that does not count; the tools take turns."""
+    times: dict[str, list[float]] = {tool.name: [] for tool in tools}
+    for number in range(runs + 1):
+        for tool in tools:
+            seconds = once(tool, number)
+            if number:
+                times[tool.name].append(seconds)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def run_true(tool: Tool, _: int) -> float:
+    return timed((*tool.argv, "run", "--rm", *tool.run, tool.image, "true"), tool.env)
+
+
+def build_case(tools: list[Tool], runs: int, context: str, *, changed: bool) -> dict[str, float]:
+    def once(tool: Tool, number: int) -> float:
+        extra = ("--no-cache",) if changed else ()
+        return timed((*tool.build, *extra, "-t", f"case{number}", context), tool.env)
+
+    return medians([tool for tool in tools if tool.build], runs, once)
+
+
+def idle_memory(tools: list[Tool]) -> dict[str, float]:
+    """Resident memory (MiB) of everything that one idle detached container adds, but its own process."""
+    found = {}
+    for tool in tools:
+        if tool.name not in ("wherry", "docker", "podman"):
+            continue
+        before = resident()
+        identifier = output(
+            (*tool.argv, "run", "-d", *tool.run, "-p", "127.0.0.1::80", tool.image, "sleep", "1000"), tool.env
+        )
+        time.sleep(1)
+        after = resident()
+        names = {pid: size for pid, size in after.items() if pid not in before and is_overhead(command(pid))}
+        found[tool.name] = sum(names.values()) / 1024
+        quiet((*tool.argv, "rm", "-f", identifier), tool.env, check=False)
+    return found
+
+
+def is_overhead(line):
+    """Not the container's own process, nor what is already on its way out."""
+    return bool(line) and not line.startswith(("sleep", "/bin/sleep"))
+
+
+def command(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def resident():
+    """Proportional set size (KiB) of every process."""
+    sizes = {}
+    for pid in os.listdir("/proc"):
+        if pid.isdigit():
+            try:
+                with open(f"/proc/{pid}/smaps_rollup") as file:
+                    sizes[pid] = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+            except (OSError, StopIteration):
+                continue
+    return sizes
+
+
+def write_contexts(directory):
+    small, large = f"{directory}/small", f"{directory}/large"
+    for number in range(200):
+        os.makedirs(f"{small}/files/{number}")
+        for inner in range(100):
+            with open(f"{small}/files/{number}/{inner}", "wb") as file:
+                file.write(os.urandom(1000))
+    os.makedirs(large)
+    with open(f"{large}/file", "wb") as file:
+        for _ in range(1024):
+            file.write(os.urandom(1 << 20))
+    for path, source in ((small, "files"), (large, "file")):
+        with open(f"{path}/Dockerfile", "w") as file:
+            file.write(f"FROM scratch\nCOPY {source} /copied{'/' if source == 'files' else ''}\n")
+    return small, large
+
+
+def row(title: str, unit: str, values: dict[str, float], names: list[str], target: str) -> str:
+    scale = 1000 if unit == "ms" else 1
+    cells = [f"{values[name] * scale:,.1f}" if name in values else "-" for name in names]
+    others = [value for name, value in values.items() if name != "wherry"]
+    ratio = f"{values['wherry'] / min(others):.2f}" if others and "wherry" in values else "-"
+    return f"| {title} ({unit}) | {' | '.join(cells)} | {ratio} | {target} |"
+
+
+def _machine(runs: int, heavy: int) -> str:
+    system = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
+    return f"Machine: {system}; medians of {runs} ({heavy} for copies), {time.strftime('%Y-%m-%d')}."
+
+
+def measure(directory: str, runs: int, heavy: int) -> list[str]:
+    rootfs = f"{directory}/rootfs"
+    make_rootfs(rootfs)
+    dockerd = None
+    try:
+        docker_tool, dockerd = docker(directory, rootfs)
+        found = [wherry(directory), docker_tool, podman(directory, rootfs), buildah(directory)]
+        tools = [tool for tool in found if tool is not None]
+        names = [tool.name for tool in tools]
+        small, large = write_contexts(directory)
+        runners = [tool for tool in tools if tool.name != "buildah"]
+        lines = [
+            _machine(runs, heavy),
+            "",
+            f"| what | {' | '.join(f'{tool.name} {tool.version}' for tool in tools)} | ratio to the best peer | wanted |",
+            f"|---|{'---|' * len(tools)}---|---|",
+        ]
+
+        def say(line: str) -> None:
+            print(line, flush=True)
+            lines.append(line)
+
+        for line in lines:
+            print(line)
+        values = medians(runners, runs, run_true)
+        say(row("run --rm IMAGE true", "ms", values, names, "0.4"))
+        bare = statistics.median(timed([PYTHON, "-I", "-c", "pass"], None) for _ in range(runs))
+        version = statistics.median(timed([*tools[0].argv, "version"], tools[0].env) for _ in range(runs))
+        cells = ["-"] * (len(tools) - 1)
+        title = f"wherry version, beside {bare * 1000:.1f} of python -I -c pass (ms)"
+        say(f"| {title} | {version * 1000:.1f} | {' | '.join(cells)} | {version / bare:.2f} | 2.5 |")
+        say(row("COPY of 20,000 files", "s", build_case(tools, heavy, small, changed=True), names, "0.5"))
+        say(row("the same, unchanged", "s", build_case(tools, heavy, small, changed=False), names, "0.5"))
+        say(row("COPY of a 1 GB file", "s", build_case(tools, heavy, large, changed=True), names, "0.5"))
+        say(row("the same, unchanged", "s", build_case(tools, heavy, large, changed=False), names, "0.5"))
+        say(row("memory of an idle container", "MiB", idle_memory(tools), names, "0.3"))
+        return lines
+    finally:
+        if dockerd is not None:
+            dockerd.send_signal(signal.SIGTERM)
+            dockerd.wait(30)
+
+
+def clean(directory):
+    from wherry.base.paths import Layout
+    from wherry.network import destroy_bridge
+
+    layout = Layout(f"{directory}/wherry", f"{directory}/wherry-run")
+    destroy_bridge(layout, f"wh{layout.tag}0")
+    with open("/proc/self/mountinfo") as table:
+        points = [line.split()[4] for line in table]
+    for point in reversed(points):
+        if point.startswith(directory):
+            quiet(["umount", "-l", point], check=False)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--heavy", type=int, default=10, help="runs of the builds")
+    arguments = parser.parse_args()
+    directory = tempfile.mkdtemp(prefix="wherry-bench-", dir="/var/tmp")
+    try:
+        measure(directory, arguments.runs, arguments.heavy)
+    finally:
+        clean(directory)
+
+
+if __name__ == "__main__":
+    main()
