@@ -244,7 +244,7 @@ def measure(directory: str, runs: int, heavy: int) -> list[str]:
         lines = [
             _machine(runs, heavy),
             "",
-            f"| what | {' | '.join(f'{tool.name} {tool.version}' for tool in tools)} | ratio to the best peer | wanted |",
+            f"| what | {' | '.join(f'{tool.name} {tool.version}' for tool in tools)} | to the best peer | wanted |",
             f"|---|{'---|' * len(tools)}---|---|",
         ]
 

@@ -8,7 +8,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["atomic_write", "ensure_directory", "remove_if_exists", "remove_tree", "sync_directory", "write_all"]
+__all__ = [
+    "atomic_write",
+    "ensure_directory",
+    "remove_directory_at",
+    "remove_if_exists",
+    "remove_tree",
+    "sync_directory",
+    "write_all",
+]
 
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
@@ -75,17 +83,18 @@ def remove_tree(path: str, *, on_busy: Callable[[str], None] | None = None) -> N
     import errno
 
     try:
-        _remove_directory(path, None)
+        remove_directory_at(path, None)
     except FileNotFoundError:
         return
     except OSError as error:
         if error.errno != errno.EBUSY or on_busy is None:
             raise
         on_busy(path)
-        _remove_directory(path, None)
+        remove_directory_at(path, None)
 
 
-def _remove_directory(name: str, parent: int | None) -> None:
+def remove_directory_at(name: str | bytes, parent: int | None) -> None:
+    """Remove the directory `name`, relative to the open directory `parent`, and everything in it."""
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         with os.scandir(directory) as entries:
@@ -93,7 +102,7 @@ def _remove_directory(name: str, parent: int | None) -> None:
         for inner, is_directory in inside:
             try:
                 if is_directory:
-                    _remove_directory(inner, directory)
+                    remove_directory_at(inner, directory)
                 else:
                     os.unlink(inner, dir_fd=directory)
             except FileNotFoundError:

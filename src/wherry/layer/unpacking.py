@@ -11,7 +11,7 @@ import stat
 from typing import NamedTuple
 
 from wherry.base.errors import Corrupt, HostileArchive
-from wherry.base.files import write_all
+from wherry.base.files import remove_directory_at, write_all
 from wherry.layer.builder import kept_xattrs
 from wherry.layer.packing import is_whiteout
 from wherry.layer.tarreader import Entry, TarReader
@@ -275,7 +275,7 @@ class _Unpacker:
             os.close(self._open.pop(held))
         for timed in [timed for timed in self._times if timed == name or timed.startswith(name + b"/")]:
             del self._times[timed]
-        _remove_directory(base, fd)
+        remove_directory_at(base, fd)
 
     def _directory(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
         try:
@@ -392,9 +392,3 @@ def _clean(name: bytes) -> bytes:
     if b".." in parts:
         raise HostileArchive(f"the archive has a name that leads outside: {os.fsdecode(name)}")
     return b"/".join(parts)
-
-
-def _remove_directory(base: bytes, parent: int) -> None:
-    import shutil
-
-    shutil.rmtree(os.fsdecode(base), dir_fd=parent)
