@@ -16,7 +16,8 @@ DEFAULT_RUN = "/run/wherry"
 
 
 class Layout(NamedTuple):
-    """One installation: `root` holds what survives a reboot, `run` what must not. Both are absolute."""
+    """One installation: `root` holds what survives a reboot, `run` what must not. Both are absolute
+    and without symbolic links, as the kernel's table of mounts names them."""
 
     root: str
     run: str
@@ -30,9 +31,9 @@ class Layout(NamedTuple):
             home = environ.get("HOME", "/")
             root = os.path.join(environ.get("XDG_DATA_HOME") or os.path.join(home, ".local/share"), "wherry")
             run = os.path.join(environ.get("XDG_RUNTIME_DIR") or f"/tmp/wherry-{uid}", "wherry")
-        root = os.path.abspath(environ.get("WHERRY_ROOT") or root)
+        root = os.path.realpath(environ.get("WHERRY_ROOT") or root)
         if environ.get("WHERRY_RUN"):
-            run = os.path.abspath(environ["WHERRY_RUN"])
+            run = os.path.realpath(environ["WHERRY_RUN"])
         elif root != DEFAULT_ROOT and uid == 0:
             run = os.path.join(DEFAULT_RUN + "-installations", cls(root, "").tag)
         return cls(root, run)

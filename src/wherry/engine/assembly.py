@@ -149,7 +149,7 @@ class Assembly:
         self, container: Container, config: Configuration, bundle: str, network: Network
     ) -> tuple[NetworkState, tuple[int, ...]]:
         from wherry.network import Endpoint, connect, ensure_bridge, publish, reserve
-        from wherry.network.endpoint import mac_of
+        from wherry.network.bridge import mac_of
 
         address = self._networks.take_address(network, container.id, container.request.ip_address)
         state = NetworkState(

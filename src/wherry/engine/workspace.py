@@ -92,7 +92,7 @@ class Workspace:
     def network(self, mode: str) -> str:
         """The path of a network namespace for a step (`default` or `none`); empty for the host's network."""
         from wherry.network import Bridge, Endpoint, connect, ensure_bridge
-        from wherry.network.endpoint import mac_of
+        from wherry.network.bridge import mac_of
 
         if mode == "host":
             return ""

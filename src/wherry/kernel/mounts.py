@@ -121,7 +121,7 @@ def overlay(lowers: Sequence[str], upper: str, work: str, target: str) -> None:
         return
     writable = f",upperdir={upper},workdir={work}" if upper else ""
     data = f"lowerdir={':'.join(lowers)}{writable},{options}"
-    if len(data) < _PAGE:
+    if len(os.fsencode(data)) < _PAGE:
         mount("overlay", target, "overlay", 0, data)
     else:
         _overlay_from(lowers, writable, options, target)
@@ -131,7 +131,7 @@ def _overlay_from(lowers: Sequence[str], writable: str, options: str, target: st
     """Mount with lower directories named relative to the directory they share, from a child that stands there."""
     base = os.path.commonpath([os.path.dirname(lower) for lower in lowers])
     data = f"lowerdir={':'.join(os.path.relpath(lower, base) for lower in lowers)}{writable},{options}"
-    if len(data) >= _PAGE:
+    if len(os.fsencode(data)) >= _PAGE:
         raise Unsupported(
             f"{len(lowers)} layers are more than one overlay mount takes", hint="merge layers in the build"
         )

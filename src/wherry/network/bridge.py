@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from wherry.base.paths import Layout
 
-__all__ = ["Bridge", "apply_rules", "default_bridge", "destroy_bridge", "ensure_bridge", "free_subnet", "interface"]
+__all__ = [
+    "Bridge",
+    "apply_rules",
+    "default_bridge",
+    "destroy_bridge",
+    "ensure_bridge",
+    "free_subnet",
+    "interface",
+    "mac_of",
+]
 
 _DOCKER = "/sys/class/net/docker0"
 
@@ -38,16 +47,24 @@ def default_bridge(tag: str) -> Bridge:
     return Bridge(f"wh{tag}0" if tag else "wherry0", subnet, f"{base}.1")
 
 
+_RANGES = ((10 << 24 | 64 << 16, 1 << 22), (172 << 24 | 16 << 16, 1 << 20), (192 << 24 | 168 << 16, 1 << 16))
+_SIZE = 1 << 12
+
+
 def free_subnet(used: Iterable[tuple[int, int]], seed: int) -> str:
-    """A /20 of 10.64.0.0/10 that overlaps none of `used` (network and mask as numbers); `seed` says where to begin."""
-    taken = [(network, mask) for network, mask in used if mask]
-    base, size, count = 10 << 24 | 64 << 16, 1 << 12, 1 << 10
-    mask = 0xFFFFFFFF ^ (size - 1)
-    for step in range(count):
-        network = base + (seed + step) % count * size
-        if all((network ^ other) & mask & other_mask for other, other_mask in taken):
-            return ".".join(str(byte) for byte in network.to_bytes(4, "big")) + "/20"
-    raise Unavailable("no free subnet in 10.64.0.0/10", hint="remove routes or networks that are not needed")
+    """A private /20 that overlaps none of `used` (network and mask as numbers); `seed` says where to begin.
+
+    Routes to halves of the Internet, as some VPNs set them, are not in the way.
+    """
+    taken = [(network, mask) for network, mask in used if mask >= 0xFF000000]
+    mask = 0xFFFFFFFF ^ (_SIZE - 1)
+    for base, length in _RANGES:
+        count = length // _SIZE
+        for step in range(count):
+            network = base + (seed + step) % count * _SIZE
+            if all((network ^ other) & mask & other_mask for other, other_mask in taken):
+                return ".".join(str(byte) for byte in network.to_bytes(4, "big")) + "/20"
+    raise Unavailable("no private subnet is free", hint="remove routes or networks that are not needed")
 
 
 def _routes() -> list[tuple[int, int]]:
@@ -90,12 +107,24 @@ def _read(path: str) -> str:
 
 def _make(bridge: Bridge) -> None:
     name = bridge.name
-    commands = [] if os.path.exists(f"/sys/class/net/{name}") else [f"link add {name} mtu {_mtu()} type bridge"]
+    commands = (
+        []
+        if os.path.exists(f"/sys/class/net/{name}")
+        else [
+            # An address of its own: a bridge without one takes the lowest of its cables', and changes when they go.
+            f"link add {name} address {mac_of(bridge.gateway)} mtu {_mtu()} type bridge"
+        ]
+    )
     prefix = bridge.subnet.partition("/")[2]
     commands += [f"addr replace {bridge.gateway}/{prefix} dev {name}", f"link set {name} up"]
     run((require("ip"), "-batch", "-"), stdin="\n".join(commands).encode())
     _set_sysctl("net/ipv4/ip_forward", "1")
     _set_sysctl(f"net/ipv4/conf/{name}/route_localnet", "1")
+
+
+def mac_of(address: str) -> str:
+    """The hardware address that belongs to an IPv4 address, as Docker derives it."""
+    return "02:42:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 def _mtu() -> int:
@@ -120,14 +149,17 @@ def apply_rules(ruleset: str) -> None:
 def _pass_firewall(name: str) -> None:
     """Where something else drops what is forwarded (Docker does), let this bridge's packets through.
 
-    Docker keeps the chain DOCKER-USER for such rules; elsewhere they go first into FORWARD, and only where that chain
-    drops by policy. Our own table still refuses what was not published.
+    Docker keeps the chain DOCKER-USER for such rules; elsewhere they go first into FORWARD, where that chain has rules
+    or drops by policy. Our own table still refuses what was not published.
     """
     iptables = find("iptables")
     if iptables is None:
         return
     chain = "DOCKER-USER" if _succeeds(iptables, "-S", "DOCKER-USER") else "FORWARD"
-    if chain == "FORWARD" and b"-P FORWARD DROP" not in run((iptables, "-w", "-S", "FORWARD"), check=False).stdout:
+    if (
+        chain == "FORWARD"
+        and run((iptables, "-w", "-S", "FORWARD"), check=False).stdout.strip() == b"-P FORWARD ACCEPT"
+    ):
         return
     for direction in ("-i", "-o"):
         if not _succeeds(iptables, "-C", chain, direction, name, "-j", "ACCEPT"):

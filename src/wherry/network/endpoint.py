@@ -11,7 +11,7 @@ from wherry.base.programs import require, run
 from wherry.kernel.mounts import MS_BIND, mount, unmount
 from wherry.network.bridge import interface
 
-__all__ = ["Endpoint", "connect", "disconnect", "mac_of"]
+__all__ = ["Endpoint", "connect", "disconnect"]
 
 _CLONE_NEWNET = 0x40000000
 
@@ -28,11 +28,6 @@ class Endpoint(NamedTuple):
     mac: str = ""
     tag: str = ""
     sysctls: tuple[tuple[str, str], ...] = ()
-
-
-def mac_of(address: str) -> str:
-    """The hardware address that belongs to an IPv4 address, as Docker derives it."""
-    return "02:42:" + ":".join(f"{int(part):02x}" for part in address.split("."))
 
 
 def connect(endpoint: Endpoint) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wherry.base.errors import Conflict, InvalidInput
+from wherry.base.errors import Conflict, InvalidInput, ProgramFailed
 from wherry.network.bridge import Bridge, apply_rules
 from wherry.network.ruleset import base_ruleset, publish_ruleset, unpublish_ruleset
 
@@ -71,20 +71,27 @@ def _bind(port: PortMapping) -> tuple[int, int]:
 
 
 def publish(tag: str, bridge: Bridge, address: str, ports: Sequence[PortMapping]) -> None:
-    """Lead the ports to the container at `address`, in one transaction that also mends the rest of the table."""
-    apply_rules(base_ruleset(tag, bridge.name, bridge.subnet) + publish_ruleset(tag, address, ports))
+    """Lead the ports to the container at `address`; a table that is not whole is mended in the same transaction."""
+    _send(tag, bridge, publish_ruleset(tag, address, ports))
 
 
 def unpublish(tag: str, bridge: Bridge, address: str, ports: Sequence[PortMapping]) -> None:
     """Take them back; harmless where they are gone. Ports that lead elsewhere by now are left alone."""
-    from wherry.base.errors import ProgramFailed
-
-    base = base_ruleset(tag, bridge.name, bridge.subnet)
     try:
-        apply_rules(base + unpublish_ruleset(tag, address, ports))
+        _send(tag, bridge, unpublish_ruleset(tag, address, ports))
     except ProgramFailed as error:
         if "exists" not in error.stderr:
             raise
         if len(ports) > 1:  # one of them leads to another container now: each by itself
             for port in ports:
                 unpublish(tag, bridge, address, [port])
+
+
+def _send(tag: str, bridge: Bridge, elements: str) -> None:
+    """The elements alone, which is quick; with the whole table before them where it lacks something."""
+    try:
+        apply_rules(elements)
+    except ProgramFailed as error:
+        if "No such file" not in error.stderr:
+            raise
+        apply_rules(base_ruleset(tag, bridge.name, bridge.subnet) + elements)

@@ -38,7 +38,8 @@ def base_ruleset(tag: str, bridge: str, subnet: str) -> str:
         for kind, key in (("addr", f"ip daddr . {protocol} dport"), ("any", f"{protocol} dport"))
     ]
     chains = {
-        ("guard", "filter hook prerouting priority -300"): [f'iifname "{bridge}" ip daddr 127.0.0.0/8 drop'],
+        # Addresses of the loopback network never come over a wire: what is published there is the machine's own.
+        ("guard", "filter hook prerouting priority -300"): ['iifname != "lo" ip daddr 127.0.0.0/8 drop'],
         ("prerouting", "nat hook prerouting priority -100"): lookups,
         ("output", "nat hook output priority -100"): lookups,
         ("postrouting", "nat hook postrouting priority 100"): [
@@ -47,6 +48,7 @@ def base_ruleset(tag: str, bridge: str, subnet: str) -> str:
             f'ip saddr {subnet} oifname "{bridge}" ct status dnat masquerade',
         ],
         ("forward", "filter hook forward priority 0"): [
+            f'iifname "{bridge}" oifname {{ "docker0", "br-*" }} ct state new ct status and dnat == 0 drop',
             f'oifname "{bridge}" iifname != "{bridge}" ct state established,related accept',
             f'oifname "{bridge}" iifname != "{bridge}" ct status dnat accept',
             f'oifname "{bridge}" iifname != "{bridge}" drop',
