@@ -157,7 +157,7 @@ def build_case(tools: list[Tool], runs: int, context: str, *, changed: bool) -> 
 
 
 def idle_memory(tools: list[Tool]) -> dict[str, float]:
-    """Resident memory (MiB) of everything that one idle detached container adds, but its own process."""
+    """Resident memory (MiB) of what watches over one idle detached container with a published port."""
     found = {}
     for tool in tools:
         if tool.name not in ("wherry", "docker", "podman"):
@@ -168,15 +168,15 @@ def idle_memory(tools: list[Tool]) -> dict[str, float]:
         )
         time.sleep(1)
         after = resident()
-        names = {pid: size for pid, size in after.items() if pid not in before and is_overhead(command(pid))}
-        found[tool.name] = sum(names.values()) / 1024
+        own = [size for pid, size in after.items() if pid not in before and is_overhead(command(pid), identifier)]
+        found[tool.name] = sum(own) / 1024
         quiet((*tool.argv, "rm", "-f", identifier), tool.env, check=False)
     return found
 
 
-def is_overhead(line):
-    """Not the container's own process, nor what is already on its way out."""
-    return bool(line) and not line.startswith(("sleep", "/bin/sleep"))
+def is_overhead(line, identifier):
+    """Whether a process watches over the container: its monitor, its shim, or a proxy for its ports."""
+    return identifier[:64] in line or "docker-proxy" in line
 
 
 def command(pid):
@@ -188,13 +188,13 @@ def command(pid):
 
 
 def resident():
-    """Proportional set size (KiB) of every process."""
+    """Resident memory (KiB) of every process."""
     sizes = {}
     for pid in os.listdir("/proc"):
         if pid.isdigit():
             try:
-                with open(f"/proc/{pid}/smaps_rollup") as file:
-                    sizes[pid] = next(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+                with open(f"/proc/{pid}/status") as file:
+                    sizes[pid] = next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
             except (OSError, StopIteration):
                 continue
     return sizes

@@ -95,6 +95,21 @@ def remove_tree(path: str, *, on_busy: Callable[[str], None] | None = None) -> N
 
 def remove_directory_at(name: str | bytes, parent: int | None) -> None:
     """Remove the directory `name`, relative to the open directory `parent`, and everything in it."""
+    import errno
+
+    for _ in range(10):
+        _empty_directory(name, parent)
+        try:
+            os.rmdir(name, dir_fd=parent)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return  # else somebody put something there meanwhile
+    os.rmdir(name, dir_fd=parent)
+
+
+def _empty_directory(name: str | bytes, parent: int | None) -> None:
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         with os.scandir(directory) as entries:
@@ -109,4 +124,3 @@ def remove_directory_at(name: str | bytes, parent: int | None) -> None:
                 continue
     finally:
         os.close(directory)
-    os.rmdir(name, dir_fd=parent)

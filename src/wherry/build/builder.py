@@ -152,12 +152,17 @@ class _Builder:
 
     def _base(self, name: str) -> StageState:
         if name == "scratch":
-            config = ImageConfig(self._platform.architecture, self._platform.os, variant=self._platform.variant)
+            platform = self._platform
+            config = ImageConfig(platform.architecture, platform.os, variant=platform.variant, created=self._epoch_ns())
             return StageState(config)
         image = self._image(name)
         self._lease.add("image", image.manifest_digest)
         self._lease.add("snapshot", self._store.unpack(image, self._progress))
         return StageState(self._store.images.config(image), self._store.images.manifest(image).layers)
+
+    def _epoch_ns(self) -> int:
+        """When an image without layers was made: at SOURCE_DATE_EPOCH, or at no known time."""
+        return (self._epoch or 0) * 1_000_000_000
 
     def _image(self, name: str) -> Image:
         """A base: what replaces it by --build-context, what the store has, what its registry has, or a stand-in."""
@@ -193,12 +198,12 @@ class _Builder:
             return self._workdir(state, instruction, title)
         if instruction.name == "ARG":
             return apply_instruction(state, instruction, self._escape, self._request.build_args, self._globals).noted(
-                f"ARG {instruction.text}", self._now
+                f"ARG {instruction.text}"
             )
         if instruction.name not in CONFIGURING:
             raise Unsupported(f"line {instruction.line}: {instruction.name}: {_LATER}")
         changed = apply_instruction(state, instruction, self._escape, {}, {})
-        return changed.noted(_created_by(state, changed, instruction), self._now)
+        return changed.noted(_created_by(state, changed, instruction))
 
     def _begin(self, title: str) -> str:
         self._task += 1
@@ -230,7 +235,7 @@ class _Builder:
             self._lease.add("blob", layer.digest)
             self._lease.add("snapshot", layer.chain_id)
             self._progress(Finished(task, cached=True))
-        return state.with_layer(layer, created_by, self._now)
+        return state.with_layer(layer, created_by)
 
     def _make(
         self,
@@ -243,6 +248,7 @@ class _Builder:
             self._lease,
             state.config.rootfs,
             lambda directory, work, sink: write(task, directory, work, sink),
+            self._now,
         )
 
     def _run(self, state: StageState, instruction: Instruction, title: str) -> StageState:
@@ -294,7 +300,7 @@ class _Builder:
         state = state.changed(working_dir=path)
         created_by = f"WORKDIR {path}"
         if path == "/":
-            return state.noted(created_by, self._now)
+            return state.noted(created_by)
         key = step_key("WORKDIR", state.chain_id, path, state.defaults.user, self._epoch)
 
         def write(_task: str, directory: str, _work: str, sink: Callable[[bytes], object]) -> Packed:
@@ -416,7 +422,7 @@ class _Builder:
         task = self._begin("exporting to image")
         labels = {**state.defaults.labels, **self._request.labels}
         config = state.changed(labels=labels).config._replace(
-            created=self._now,
+            created=state.created,
             architecture=state.config.architecture or self._platform.architecture,
             os=state.config.os or "linux",
         )

@@ -36,18 +36,20 @@ _MIGRATIONS = (
         PRIMARY KEY (context, path)
     ) STRICT, WITHOUT ROWID;
     """,
+    "ALTER TABLE build_steps ADD COLUMN created INTEGER NOT NULL DEFAULT 0;",
 )
 _OWNER = "build-cache:"
 FileState = tuple[int, int, int, int, str]
 
 
 class CachedLayer(NamedTuple):
-    """A layer that a step gave; it is stored uncompressed, so `digest` is its diff ID too."""
+    """A layer that a step gave; it is stored uncompressed, so `digest` is its diff ID too. `created` in nanoseconds."""
 
     diff_id: str
     digest: str
     blob_size: int
     chain_id: str
+    created: int
 
 
 def step_key(*parts: Any) -> str:
@@ -68,7 +70,7 @@ class BuildCache:
         """The layer of the step, if it is still whole."""
         with self._store.database.read() as connection:
             row = connection.execute(
-                "SELECT diff_id, digest, blob_size, chain_id FROM build_steps WHERE key = ?", (key,)
+                "SELECT diff_id, digest, blob_size, chain_id, created FROM build_steps WHERE key = ?", (key,)
             ).fetchone()
         if row is None:
             return None
@@ -79,7 +81,7 @@ class BuildCache:
     def add(self, key: str, layer: CachedLayer) -> None:
         """Remember the layer, and keep it from being collected."""
         with self._store.database.write() as connection:
-            connection.execute("INSERT OR REPLACE INTO build_steps VALUES (?, ?, ?, ?, ?)", (key, *layer))
+            connection.execute("INSERT OR REPLACE INTO build_steps VALUES (?, ?, ?, ?, ?, ?)", (key, *layer))
             self._store.leases.pin(_OWNER + key, [("blob", layer.digest), ("snapshot", layer.chain_id)])
 
     def clear(self) -> int:

@@ -115,6 +115,7 @@ def make_layer(
     lease: Lease,
     rootfs: tuple[str, ...],
     write: Callable[[str, str, Callable[[bytes], object]], Packed],
+    created: int,
 ) -> CachedLayer:
     """Let `write(directory, work directory, sink)` fill a new snapshot over `rootfs` (diff IDs); store both forms."""
     with store.content.writer() as blob, store.snapshots.prepare() as pending:
@@ -125,4 +126,4 @@ def make_layer(
         lease.add("snapshot", chain)
         stored = blob.commit(known=packed.diff_id, lease=lease)
         pending.commit(chain, chain_id(rootfs), packed.size)
-    return CachedLayer(packed.diff_id, stored.digest, stored.size, chain)
+    return CachedLayer(packed.diff_id, stored.digest, stored.size, chain, created)

@@ -68,13 +68,20 @@ class StageState(NamedTuple):
         """With other container defaults."""
         return self._replace(config=self.config._replace(config=self.defaults._replace(**fields)))  # type: ignore[arg-type]
 
-    def noted(self, created_by: str, created: int) -> StageState:
+    @property
+    def created(self) -> int:
+        """When the last layer was made (ns): a build that finds everything in the cache gives the same image again."""
+        return self.config.created
+
+    def noted(self, created_by: str) -> StageState:
         """With a step in the history that made no layer."""
-        step = History(created, created_by, comment="buildkit.dockerfile.v0", empty_layer=True)
+        step = History(self.created, created_by, comment="buildkit.dockerfile.v0", empty_layer=True)
         return self._replace(config=self.config._replace(history=(*self.config.history, step)))
 
-    def with_layer(self, layer: CachedLayer, created_by: str, created: int) -> StageState:
+    def with_layer(self, layer: CachedLayer, created_by: str) -> StageState:
         """With a further layer, and the step that made it in the history."""
-        step = History(created, created_by, comment="buildkit.dockerfile.v0")
-        config = self.config._replace(rootfs=(*self.config.rootfs, layer.diff_id), history=(*self.config.history, step))
+        step = History(layer.created, created_by, comment="buildkit.dockerfile.v0")
+        config = self.config._replace(
+            created=layer.created, rootfs=(*self.config.rootfs, layer.diff_id), history=(*self.config.history, step)
+        )
         return self._replace(config=config, layers=(*self.layers, Descriptor(LAYER, layer.digest, layer.blob_size)))

@@ -68,6 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = arguments[0] if arguments else "help"
     try:
+        if sys.stdout is None:  # closed by the caller
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")
         code = _dispatch(verb, arguments)
         sys.stdout.flush()
     except Help as help_text:
@@ -82,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except OSError as error:
         return _report(_from_system(error), verb)
+    except Exception as error:  # noqa: BLE001 (the last resort: a bug, told as one)
+        return _report_bug(error, verb)
     return code
 
 
@@ -119,11 +123,25 @@ def _report(error: WherryError, verb: str) -> int:
         import traceback
 
         traceback.print_exc()
-    sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.flush()
     print(f"wherry: {error.message}", file=sys.stderr)
     if error.hint:
         print(error.hint, file=sys.stderr)
     return _exit_code(error, verb)
+
+
+def _report_bug(error: Exception, verb: str) -> int:
+    """Say that this is a bug, and keep the traceback where the user can send it from."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="wherry-bug-", suffix=".txt", delete=False, errors="replace") as file:
+        traceback.print_exc(file=file)
+    words = f"this is a bug in Wherry: {type(error).__name__}: {error}"
+    return _report(WherryError(words, hint=f"the details are in {file.name}; please report them"), verb)
 
 
 def _exit_code(error: WherryError, verb: str) -> int:

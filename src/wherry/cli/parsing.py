@@ -81,7 +81,7 @@ def _host_part(rest: str) -> tuple[str, str]:
         address, _, host = rest[1:].partition("]")
         return address, host.removeprefix(":")
     if rest.count(":") == 0:
-        return ("", rest) if "." not in rest else (rest, "")
+        return "", rest
     address, _, host = rest.rpartition(":")
     if address.count(".") != 3 and address:
         raise InvalidInput(f"Invalid ip address: {address}")
@@ -90,7 +90,7 @@ def _host_part(rest: str) -> tuple[str, str]:
 
 def _port_range(text: str, whole: str) -> list[int]:
     first, dash, last = text.partition("-")
-    if not first.isdigit() or (dash and not last.isdigit()):
+    if not (first + last).isascii() or not first.isdigit() or (dash and not last.isdigit()):
         raise InvalidInput(
             f"Invalid containerPort: {text}" if text else f"No port specified: {whole}<empty>",
             hint="write [address:][hostPort:]containerPort[/protocol]",
@@ -214,12 +214,12 @@ def parse_device(text: str) -> DeviceRequest:
 
 
 def parse_environment(given: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
-    """`-e` over `--env-file`; a name alone takes this process's value, and is left out where there is none."""
+    """`-e` over `--env-file`; a name alone takes this process's value, and removes the image's where there is none."""
     entries: list[str] = []
     for path in files:
         entries += _environment_file(path)
     entries += given
-    return tuple(value for entry in entries if (value := _with_value(entry)))
+    return tuple(_with_value(entry) for entry in entries)
 
 
 def _with_value(entry: str) -> str:
@@ -228,7 +228,7 @@ def _with_value(entry: str) -> str:
         raise InvalidInput(f"invalid environment variable: {entry}")
     if equals:
         return entry
-    return f"{name}={os.environ[name]}" if name in os.environ else ""
+    return f"{name}={os.environ[name]}" if name in os.environ else name
 
 
 def _environment_file(path: str) -> list[str]:

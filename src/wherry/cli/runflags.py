@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["RUN_FLAGS", "container_request"]
 
 _LATER = "it comes with user-defined networks"
+_HEALTH = "health checks are not run yet"
 
 RUN_FLAGS = (
     Flag("add-host", "list", "Add a name to /etc/hosts (name:address)"),
@@ -43,11 +44,11 @@ RUN_FLAGS = (
     Flag("expose", "list", "Note a port as exposed"),
     Flag("gpus", "str", "GPU devices", unsupported="no device plug-in interface (CDI) is spoken yet"),
     Flag("group-add", "list", "Add a further group"),
-    Flag("health-cmd", "str", "Command to check health"),
-    Flag("health-interval", "str", "Time between checks"),
-    Flag("health-retries", "int", "Failures in a row until unhealthy"),
-    Flag("health-start-period", "str", "Time for the start, in which failures do not count"),
-    Flag("health-timeout", "str", "Longest time of one check"),
+    Flag("health-cmd", "str", "Command to check health", unsupported=_HEALTH),
+    Flag("health-interval", "str", "Time between checks", unsupported=_HEALTH),
+    Flag("health-retries", "int", "Failures in a row until unhealthy", unsupported=_HEALTH),
+    Flag("health-start-period", "str", "Time for the start, in which failures do not count", unsupported=_HEALTH),
+    Flag("health-timeout", "str", "Longest time of one check", unsupported=_HEALTH),
     Flag("hostname", "str", "Host name of the container", short="h"),
     Flag("init", "bool", "Run an init that reaps processes and passes signals on"),
     Flag("interactive", "bool", "Keep the input open", short="i"),

@@ -25,15 +25,19 @@ class Terminal:
         self._attributes: Any = None
         self._previous: Any = None
 
-    def take(self, attachment: Attachment) -> None:
-        """Make the terminal raw and keep the sizes equal; a standard input that is no terminal is left as it is."""
+    def take(self, attachment: Attachment, *, raw: bool) -> None:
+        """Keep the sizes equal and, where input is passed on, make the terminal raw.
+
+        A standard input that is no terminal is left as it is.
+        """
         import termios
         import tty
 
         if not os.isatty(0):
             return
         self._attributes = termios.tcgetattr(0)
-        tty.setraw(0)
+        if raw:
+            tty.setraw(0)
         self._previous = signal.signal(signal.SIGWINCH, lambda _number, _frame: _resize(attachment))
         _resize(attachment)
 

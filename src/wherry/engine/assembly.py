@@ -42,7 +42,9 @@ __all__ = ["Assembly", "Ready"]
 
 # Run by conmon when the container has ended. A process that attends to the container (a foreground `run`) holds the
 # lock `attended` and sees to the end itself; the shell does not wait, so that the monitor lets go of its ports.
-_AT_END = 'flock -n "$1/attended" true || exit 0; shift; "$@" </dev/null >/dev/null 2>&1 &'
+_AT_END = (
+    'if [ -e "$1/attended" ]; then flock -n 9 9<"$1/attended" || exit 0; fi; shift; "$@" </dev/null >/dev/null 2>&1 &'
+)
 
 
 class Ready(NamedTuple):
@@ -237,7 +239,7 @@ class Assembly:
                     at_end,
                     terminal=request.tty,
                     stdin_open=request.stdin_open,
-                    keep_stdin=request.stdin_open and request.detached,
+                    keep_stdin=request.stdin_open and (request.detached or request.tty),
                     log_driver="none" if request.log_driver == "none" else "k8s-file",
                     kept=ready.kept,
                 )

@@ -210,6 +210,10 @@ class Containers:
         """What it runs, for lists."""
         return self._assembly.configuration(container).args
 
+    def labels(self, container: Container) -> dict[str, str]:
+        """Its own labels and its image's."""
+        return self._assembly.configuration(container).labels
+
     def mounts(self, container: Container) -> list[dict[str, Any]]:
         """What it has mounted, as recorded."""
         return self._records.mounts(container.id)

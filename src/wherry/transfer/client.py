@@ -11,7 +11,7 @@ import json
 import re
 import time
 from typing import NamedTuple
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from wherry.base.errors import Corrupt, Denied, NotFound, Unavailable
 from wherry.oci.descriptor import MAX_MANIFEST_SIZE
@@ -43,6 +43,22 @@ class _Target(NamedTuple):
     path: str
 
 
+class _Cut(Exception):
+    """The connection was cut while a body was read."""
+
+
+def _read(response: HTTPResponse) -> bytes:
+    from http.client import HTTPException
+
+    try:
+        data = response.read(_CHUNK)
+    except (OSError, HTTPException):
+        raise _Cut from None
+    if not data and response.length:
+        raise _Cut  # fewer bytes than were announced
+    return data
+
+
 class RegistryClient:
     """Talks to the registry of one repository. Raises NotFound, Denied or Unavailable in words that say which."""
 
@@ -54,12 +70,18 @@ class RegistryClient:
         self._schemes = ("http", "https") if plain else ("https",)
         self._scheme = self._schemes[0]
         self._authorization = ""
+        self._answered = ""  # the host that gave the last answer; only the registry's own may ask for credentials
         self._connection: tuple[str, HTTPConnection] | None = None
 
     def manifest(self, tag_or_digest: str) -> tuple[str, str, bytes]:
         """Media type, digest and bytes of a manifest or index, checked where a digest was asked for."""
         response = self._get(f"/v2/{self._reference.repository}/manifests/{tag_or_digest}", _ACCEPT)
-        data = response.read(MAX_MANIFEST_SIZE + 1)
+        data = b""
+        try:
+            while len(data) <= MAX_MANIFEST_SIZE and (piece := _read(response)):
+                data += piece
+        except _Cut:
+            raise Unavailable(f"{self._host} cut the connection", hint="try again") from None
         if len(data) > MAX_MANIFEST_SIZE:
             raise Corrupt(f"the manifest of {self._reference.familiar()} is larger than {MAX_MANIFEST_SIZE} bytes")
         digest = sha256_digest(data)
@@ -75,13 +97,13 @@ class RegistryClient:
                 response = self._get(self._blob_path(descriptor), "*/*", first=done)
                 if done and response.status != 206:
                     raise Unavailable("the registry does not resume a download that was cut off")
-                while data := response.read(_CHUNK):
+                while data := _read(response):
                     write(data)
                     done += len(data)
                     advance(done)
                 if done >= descriptor.size:
                     return
-            except OSError:
+            except _Cut:
                 pass
             self._close()
             _wait(attempt, "")
@@ -96,7 +118,7 @@ class RegistryClient:
             response = self._follow(path, accept, first)
             if response.status in (200, 206):
                 return response
-            if response.status == 401 and attempt < 2 and self._authenticate(response):
+            if response.status == 401 and attempt < 2 and self._answered == self._host and self._authenticate(response):
                 continue
             if response.status not in (429, 500, 502, 503, 504):
                 raise self._refusal(response)
@@ -114,10 +136,11 @@ class RegistryClient:
             if self._authorization and target.host == self._host:
                 headers["Authorization"] = self._authorization
             response = self._request(target, headers)
+            self._answered = target.host
             if response.status not in (301, 302, 303, 307, 308):
                 return response
-            response.read()
-            where = urlsplit(urljoin(f"{target.scheme}://{target.host}{target.path}", response.headers["Location"]))
+            response.read(_CHUNK)
+            where = _location(target, response.headers.get("Location") or "")
             if where.scheme not in ("https", self._scheme):
                 raise Denied(f"{self._host} redirects to {where.scheme}://, which is not safe")
             target = _Target(where.scheme, where.netloc, where.path + (f"?{where.query}" if where.query else ""))
@@ -180,7 +203,7 @@ class RegistryClient:
     def _authenticate(self, response: HTTPResponse) -> bool:
         """Get what the challenge asks for; whether there is something new to try."""
         challenge = response.headers.get("WWW-Authenticate") or ""
-        response.read()
+        response.read(_CHUNK)
         found = self._credentials.find(self._reference.registry)
         if challenge.lower().startswith("basic"):
             before, self._authorization = self._authorization, _basic(found) if found else ""
@@ -203,27 +226,47 @@ class RegistryClient:
         data = answer.read(1 << 20)
         if answer.status != 200:
             return ""
-        value = json.loads(data)
-        return str(value.get("token") or value.get("access_token") or "")
+        try:
+            value = json.loads(data)
+            token = str(value.get("token") or value.get("access_token") or "")
+        except (ValueError, AttributeError, RecursionError):
+            raise Unavailable(f"the token server {realm.netloc} does not answer with a token") from None
+        if not token.isascii() or not token.isprintable():
+            raise Denied(f"the token server {realm.netloc} gives a malformed token")
+        return token
 
 
 def _basic(found: tuple[str, str]) -> str:
     return "Basic " + base64.b64encode(f"{found[0]}:{found[1]}".encode()).decode()
 
 
+def _location(target: _Target, text: str) -> SplitResult:
+    """Where a redirect leads. Raises Unavailable for what is no address."""
+    try:
+        return urlsplit(urljoin(f"{target.scheme}://{target.host}{target.path}", text.encode("ascii").decode()))
+    except ValueError:
+        raise Unavailable(f"{target.host} redirects to what is no address: {text!r:.100}") from None
+
+
 def _is_loopback(host: str) -> bool:
-    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
-    return name in ("localhost", "[::1]") or name.startswith("127.")
+    """Whether `host` (with a port or not) is this machine by its very address; names that look like one are not."""
+    from ipaddress import ip_address
+
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _wait(attempt: int, retry_after: str) -> None:
     """Pause before the next try, as long as was asked for, at most half a minute."""
-    time.sleep(min(float(retry_after) if retry_after.isdigit() else 0.25 * 2**attempt, 30.0))
+    time.sleep(min(float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.25 * 2**attempt, 30.0))
 
 
 def _error_words(data: bytes) -> str:
     try:
         errors = json.loads(data).get("errors") or []
         return "; ".join(str(error.get("message") or error.get("code")) for error in errors)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return ""

@@ -286,3 +286,11 @@ def test_the_content_is_an_oci_layout(wherry):
     with open(f"{wherry.root}/content/index.json") as file:
         names = [one["annotations"]["org.opencontainers.image.ref.name"] for one in json.load(file)["manifests"]]
     assert "docker.io/library/tiny:latest" in names
+
+
+def test_a_build_from_the_cache_is_the_same_image_and_leaves_none_behind(wherry, built, context):
+    directory = context("FROM tiny\nCOPY file /file\nENV A=b\nRUN true\n", file="one")
+    tag = built(directory)
+    first = wherry("image", "inspect", "-f", "{{.Id}}", tag).out
+    built(directory)
+    assert wherry("image", "inspect", "-f", "{{.Id}}", tag).out == first

@@ -374,3 +374,31 @@ def test_top_shows_the_containers_processes_only(wherry, name):
     lines = wherry("top", name).out.splitlines()
     assert len(lines) == 2
     assert "sleep 12345" in lines[1]
+
+
+def test_a_name_filter_is_a_regular_expression_and_labels_must_all_fit(wherry, name):
+    wherry("create", "--name", f"{name}-longer", "--label", "a=1", "tiny")
+    wherry("create", "--name", name, "--label", "a=1", "--label", "b=2", "tiny")
+    try:
+        assert wherry("ps", "-a", "--filter", f"name=^{name}$", "--format", "{{.Names}}").out == f"{name}\n"
+        both = ["ps", "-a", "--filter", "label=a=1", "--filter", "label=b=2", "--format", "{{.Names}}"]
+        assert wherry(*both).out == f"{name}\n"
+    finally:
+        wherry("rm", f"{name}-longer")
+
+
+def test_a_bare_variable_that_is_not_set_removes_the_images(wherry):
+    assert wherry("run", "--rm", "-e", "NAME", "tiny", "sh", "-c", "echo ${NAME-gone}").out == "gone\n"
+
+
+def test_a_taken_cidfile_leaves_no_container(wherry, tmp_path):
+    (tmp_path / "cid").write_text("x")
+    before = wherry("ps", "-aq").out
+    assert wherry("create", "--cidfile", str(tmp_path / "cid"), "tiny", check=False).returncode == 125
+    assert wherry("ps", "-aq").out == before
+
+
+def test_a_bug_is_told_as_one_and_never_as_a_traceback(wherry):
+    done = wherry("inspect", b"\xff", check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.err

@@ -84,6 +84,7 @@ def test_environment_files(tmp_path, monkeypatch):
         "A=1",
         "B=two words",
         "FROM_HERE=here",
+        "NOT_HERE",
         "A=2",
         "C=",
     )

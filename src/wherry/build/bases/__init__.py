@@ -90,7 +90,7 @@ def _debian(engine: Engine, progress: Sink) -> Image:
             epoch = source_date(directory)
             return pack_tree(directory, sink, clamp_mtime=epoch)  # type: ignore[arg-type]
 
-        layer = make_layer(engine.store, lease, (), write)  # type: ignore[arg-type]
+        layer = make_layer(engine.store, lease, (), write, 0)  # type: ignore[arg-type]
         platform = host_platform(os.uname().machine)
         step = History(epoch * 1_000_000_000, f"mmdebstrap --variant=minbase {release.codename}")
         config = ImageConfig(

@@ -126,7 +126,7 @@ def _attached(
             if proxy:
                 proxy_signals(lambda name: opened.containers.signal(container_id, name), terminal=tty)
             if tty:
-                terminal.take(attachment)
+                terminal.take(attachment, raw=stdin)
 
         return go(container.id, Streams(0 if stdin else None, 1, 2, keys, started)) or 0
 
@@ -155,15 +155,16 @@ def _kill(opened: Engine, parsed: Parsed) -> int:
 def _remove(opened: Engine, parsed: Parsed) -> int:
     from wherry.base.errors import NotFound
 
-    def one(name: str) -> None:
+    def one(name: str) -> str | None:
         try:
             container = opened.containers.resolve(name)
         except NotFound as error:
             if not parsed["force"]:
                 raise
             print(f"Error: {error.message}", file=sys.stderr)
-            return
+            return ""
         opened.lifecycle.remove(container.id, force=parsed["force"], volumes=parsed["volumes"])
+        return None
 
     return each(parsed.args, one)
 

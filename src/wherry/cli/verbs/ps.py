@@ -74,16 +74,28 @@ def _filters(given: list[str]) -> list[tuple[str, str]]:
 
 
 def _fits(opened: Engine, container: Container, filters: list[tuple[str, str]]) -> bool:
-    """Values of one key are alternatives; different keys must all fit."""
+    """Values of one key are alternatives, but for labels; different keys must all fit."""
     wanted: dict[str, list[str]] = {}
     for key, value in filters:
         wanted.setdefault(key, []).append(value)
-    return all(any(_TESTS[key](opened, container, value) for value in values) for key, values in wanted.items())
+    return all(
+        (all if key == "label" else any)(_TESTS[key](opened, container, value) for value in values)
+        for key, values in wanted.items()
+    )
 
 
-def _label(_: Engine, container: Container, text: str) -> bool:
+def _searches(pattern: str, text: str) -> bool:
+    import re
+
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:
+        raise InvalidInput(f"invalid filter 'name={pattern}': not a regular expression") from None
+
+
+def _label(opened: Engine, container: Container, text: str) -> bool:
     key, equals, value = text.partition("=")
-    labels = container.request.labels
+    labels = opened.containers.labels(container)
     return key in labels and (not equals or labels[key] == value)
 
 
@@ -96,7 +108,7 @@ def _ancestor(opened: Engine, container: Container, text: str) -> bool:
 
 _TESTS: dict[str, Any] = {
     "status": lambda _, one, value: one.state.status == value,
-    "name": lambda _, one, value: value.strip("^$/") in one.name,
+    "name": lambda _, one, value: _searches(value, one.name) or _searches(value, f"/{one.name}"),
     "id": lambda _, one, value: one.id.startswith(value),
     "exited": lambda _, one, value: one.state.status == "exited" and str(one.state.exit_code) == value,
     "label": _label,
@@ -122,7 +134,7 @@ def _row(opened: Engine, one: Container, *, whole: bool, size: bool) -> dict[str
         "State": one.state.status,
         "Ports": ports_text(one),
         "Names": one.name,
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.request.labels.items())),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(opened.containers.labels(one).items())),
         "Mounts": ",".join(mounts),
         "Networks": one.request.network,
         "LocalVolumes": str(sum(1 for mount in opened.containers.mounts(one) if mount["kind"] == "volume")),

@@ -33,6 +33,8 @@ def run(argv: list[str]) -> int:
     parsed = command.parse(argv[1:])
     request = container_request(parsed)
     _check(request)
+    if parsed["cidfile"] and os.path.exists(parsed["cidfile"]):
+        raise _taken(parsed["cidfile"])
     opened = engine()
     container_id = opened.containers.create(request, _sink(parsed))
     _write_identifier(parsed["cidfile"], container_id)
@@ -65,6 +67,10 @@ def _sink(parsed: Parsed) -> Sink:
     return plain(sys.stderr)
 
 
+def _taken(path: str) -> InvalidInput:
+    return InvalidInput(f"container ID file found, make sure the other container isn't running or delete {path}")
+
+
 def _write_identifier(path: str, container_id: str) -> None:
     if not path:
         return
@@ -72,9 +78,7 @@ def _write_identifier(path: str, container_id: str) -> None:
         with open(path, "x", encoding="ascii") as file:
             file.write(container_id)
     except FileExistsError:
-        raise InvalidInput(
-            f"container ID file found, make sure the other container isn't running or delete {path}"
-        ) from None
+        raise _taken(path) from None
 
 
 def _detached(opened: Engine, request: ContainerRequest, container_id: str) -> int:
@@ -103,7 +107,7 @@ def _attached(opened: Engine, request: ContainerRequest, container_id: str, pars
             if parsed["sig-proxy"]:
                 proxy_signals(lambda name: opened.containers.signal(container_id, name), terminal=request.tty)
             if request.tty:
-                terminal.take(attachment)
+                terminal.take(attachment, raw=request.stdin_open)
 
         streams = Streams(0 if request.stdin_open else None, detach_keys=keys, started=started)
         try:
