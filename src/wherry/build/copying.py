@@ -80,6 +80,7 @@ class _Copier:
         self._builder = builder
         self._tree = tree
         self._links: dict[tuple[int, int], bytes] = {}
+        self._written: dict[bytes, tuple[int, int]] = {}
         owner = copy.owner or (0, 0)
         self._new = tree.new_directory(*owner)
 
@@ -155,8 +156,15 @@ class _Copier:
 
     def _copy_one(self, entry: Entry, name: str) -> None:
         encoded, meta, mode = os.fsencode(name), self._meta(entry), entry.status.st_mode
-        if entry.status.st_nlink > 1 and not stat.S_ISDIR(mode):
-            first = self._links.setdefault((entry.status.st_dev, entry.status.st_ino), encoded)
+        if stat.S_ISSOCK(mode):
+            return
+        inode = (entry.status.st_dev, entry.status.st_ino)
+        replaced = self._written.get(encoded)
+        self._written[encoded] = inode
+        if replaced is not None and self._links.get(replaced) == encoded:
+            del self._links[replaced]  # the name has another file's content now: nothing may link to it for the old one
+        if entry.status.st_nlink > 1:
+            first = self._links.setdefault(inode, encoded)
             if first != encoded:
                 self._builder.hard_link(encoded, meta, first)
                 return
@@ -169,7 +177,7 @@ class _Copier:
                 os.close(fd)
         elif stat.S_ISLNK(mode):
             self._builder.symlink(encoded, meta, os.fsencode(os.readlink(entry.path)))
-        elif not stat.S_ISSOCK(mode):
+        else:
             self._builder.special(encoded, meta, mode, entry.status.st_rdev)
 
     def _write(self, name: str, content: bytes) -> None:

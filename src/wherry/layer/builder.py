@@ -163,6 +163,11 @@ class LayerBuilder:
 
     def _parent(self, name: bytes) -> tuple[int, bytes]:
         parent, _, base = name.rpartition(b"/")
+        if base.startswith(b".wh."):
+            raise WherryError(
+                f"{os.fsdecode(name)} cannot be in an image: names that begin with .wh. mean removed files",
+                hint="leave it out with .dockerignore",
+            )
         if parent != self._parent_name:
             self._close_parent()
             if parent:
@@ -178,7 +183,8 @@ class LayerBuilder:
 
     def finish(self) -> Packed:
         """End the archive and give the directories their metadata."""
-        for name, meta in reversed(self._directories):
+        latest = dict(self._directories)  # a directory that was written twice has what the archive says last
+        for name, meta in reversed(latest.items()):
             fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._root)
             try:
                 set_meta(fd, meta)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from queue import SimpleQueue
+    from queue import Queue
     from threading import Thread
 
 __all__ = ["DigestSink", "Packed"]
@@ -34,7 +34,7 @@ class DigestSink:
 
         self._write = write
         self._hash = sha256()
-        self._queue: SimpleQueue[bytes | None] | None = None
+        self._queue: Queue[bytes | None] | None = None
         self._thread: Thread | None = None
         self.size = 0
 
@@ -46,18 +46,18 @@ class DigestSink:
         if self._queue is None:
             self._hash.update(data)
         else:
-            self._queue.put(data)
+            self._queue.put(data)  # waits where hashing is behind, so that memory stays bounded
         self._write(data)
 
     def _start(self) -> None:
-        from queue import SimpleQueue
+        from queue import Queue
         from threading import Thread
 
-        self._queue = SimpleQueue()
+        self._queue = Queue(maxsize=8)
         self._thread = Thread(target=self._drain, args=(self._queue,), daemon=True)
         self._thread.start()
 
-    def _drain(self, queue: SimpleQueue[bytes | None]) -> None:
+    def _drain(self, queue: Queue[bytes | None]) -> None:
         while (data := queue.get()) is not None:
             self._hash.update(data)
 

@@ -13,7 +13,7 @@ from wherry.layer.tarwriter import CHUNK, Meta, TarWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["is_opaque", "is_whiteout", "pack_tree", "pack_upper"]
 
@@ -101,7 +101,7 @@ class _Packer:
             raise Unsupported(
                 f"{os.fsdecode(source)} was renamed by the kernel's redirect_dir, which layers cannot say"
             )
-        if lower is None or not _same_directory(status, lower):
+        if lower is None or not _same_directory(status, lower) or meta.xattrs != _lower_xattrs(below):
             self._tar.directory(path, meta)
         if below and is_opaque(source):
             self._hide(path, source, showing)
@@ -125,6 +125,8 @@ class _Packer:
 
     def _file(self, path: bytes, source: bytes, status: os.stat_result) -> None:
         meta = self._meta(source, status)
+        if stat.S_ISSOCK(status.st_mode):
+            return
         if status.st_nlink > 1:
             first = self._links.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
@@ -136,7 +138,7 @@ class _Packer:
             self._tar.symlink(path, meta, os.readlink(source))
         elif stat.S_ISFIFO(status.st_mode):
             self._tar.fifo(path, meta)
-        elif not stat.S_ISSOCK(status.st_mode):
+        else:
             self._tar.device(path, meta, block=stat.S_ISBLK(status.st_mode), number=status.st_rdev)
 
     def _regular(self, path: bytes, source: bytes, meta: Meta) -> None:
@@ -168,6 +170,11 @@ def _lower_status(candidates: Sequence[bytes]) -> os.stat_result | None:
             continue
         return None if is_whiteout(status) else status
     return None
+
+
+def _lower_xattrs(candidates: Sequence[bytes]) -> Mapping[str, bytes]:
+    """The attributes of the directory that shows below."""
+    return next((read_xattrs(candidate) for candidate in candidates if os.path.isdir(candidate)), {})
 
 
 def _showing(candidates: Sequence[bytes]) -> list[bytes]:

@@ -165,7 +165,12 @@ def _parse(block: bytes) -> Entry:
     size = _number(block[124:136])
     if size < 0:
         raise Corrupt("the archive has an entry of negative size")
-    device = os.makedev(_number(block[329:337]), _number(block[337:345])) if kind in (b"3", b"4") else 0
+    major, minor = (_number(block[329:337]), _number(block[337:345])) if kind in (b"3", b"4") else (0, 0)
+    if not 0 <= major < 1 << 12 or not 0 <= minor < 1 << 20:
+        raise Corrupt("the archive has a device number out of range")
+    device = os.makedev(major, minor)
+    if not all(0 <= _number(field) <= 0xFFFFFFFE for field in (block[108:116], block[116:124])):
+        raise Corrupt("the archive has an owner out of range")
     return Entry(
         name,
         kind,

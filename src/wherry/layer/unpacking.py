@@ -6,6 +6,7 @@ written outside the target; a leading `/` is taken off, as every other tool does
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import NamedTuple
@@ -30,6 +31,7 @@ _OPAQUE = b".wh..wh..opq"
 _OPEN_DIRECTORIES = 512
 _MAX_DEPTH = 200  # two paths of this depth are held open at once
 _COPY = 1 << 20
+_ZSTD_PIECE = 1 << 12
 
 
 class Limits(NamedTuple):
@@ -78,7 +80,9 @@ def _zstd(stream: BinaryIO) -> Callable[[int], bytes]:
     def read(_count: int) -> bytes:
         nonlocal frame, waiting, started
         while True:
-            data, waiting = waiting or stream.read(_COPY), b""
+            # Little goes in at a time: what comes out is up to 32,000 times as much, and all of it is in memory.
+            waiting = waiting or stream.read(_COPY)
+            data, waiting = waiting[:_ZSTD_PIECE], waiting[_ZSTD_PIECE:]
             if not data:
                 if started:
                     raise EOFError("it is cut off")
@@ -89,7 +93,7 @@ def _zstd(stream: BinaryIO) -> Callable[[int], bytes]:
                 raise EOFError(str(error)) from None
             started = True
             if frame.eof:
-                waiting, frame, started = frame.unused_data, frames.decompressobj(), False
+                waiting, frame, started = frame.unused_data + waiting, frames.decompressobj(), False
             if plain:
                 return plain
 
@@ -190,7 +194,16 @@ class _Unpacker:
         make = _MAKERS.get(entry.kind)
         if make is None:
             raise Corrupt(f"the archive has an entry of unknown type {entry.kind!r}: {os.fsdecode(name)}")
-        make(self, entry, name, fd, base, reader)
+        try:
+            make(self, entry, name, fd, base, reader)
+        except (OverflowError, ValueError) as error:
+            raise Corrupt(f"the archive has an entry that cannot be made: {os.fsdecode(name)}: {error}") from None
+        except OSError as error:
+            if error.errno in _FAULTS_OF_THE_ARCHIVE:
+                raise Corrupt(
+                    f"the archive has an entry that cannot be made: {os.fsdecode(name)}: {error.strerror}"
+                ) from None
+            raise
 
     def _apply_root(self, entry: Entry) -> None:
         if entry.kind == b"5":
@@ -201,6 +214,9 @@ class _Unpacker:
         if not self._overlay:
             raise HostileArchive(f"the archive holds the whiteout {os.fsdecode(name)}")
         fd = self._parent(parent)
+        if base == _OPAQUE and not parent:
+            self._hide_everything()
+            return
         if base == _OPAQUE:
             os.setxattr(fd, "trusted.overlay.opaque", b"y")
             return
@@ -212,6 +228,15 @@ class _Unpacker:
         except FileExistsError:
             if stat.S_ISDIR(os.lstat(hidden, dir_fd=fd).st_mode):
                 os.setxattr(self._parent(parent + b"/" + hidden if parent else hidden), "trusted.overlay.opaque", b"y")
+
+    def _hide_everything(self) -> None:
+        """An opaque root: the kernel does not look for that on a layer's root, so each name below is hidden."""
+        for lower in self._lowers:
+            for name in os.listdir(lower):
+                try:
+                    os.mknod(name, stat.S_IFCHR, 0, dir_fd=self._root)
+                except FileExistsError:
+                    continue
 
     def _parent(self, name: bytes) -> int:
         """A descriptor of the directory `name`, which is made where the archive only implied it."""
@@ -240,6 +265,7 @@ class _Unpacker:
     def _implied(self, name: bytes, base: bytes, parent: int) -> int:
         os.mkdir(base, 0o755, dir_fd=parent)
         fd = os.open(base, _DIRECTORY, dir_fd=parent)
+        os.fchmod(fd, 0o755)  # whatever the umask
         for lower in self._lowers:
             try:
                 status = os.lstat(os.path.join(lower, name))
@@ -259,6 +285,7 @@ class _Unpacker:
         os.unlink(base, dir_fd=parent)
         os.mkdir(base, 0o755, dir_fd=parent)
         fd = os.open(base, _DIRECTORY, dir_fd=parent)
+        os.fchmod(fd, 0o755)
         os.setxattr(fd, "trusted.overlay.opaque", b"y")
         return fd
 
@@ -354,6 +381,7 @@ class _Unpacker:
             os.utime(base, ns=_times(mtime), dir_fd=self._parent(above), follow_symlinks=False)
 
 
+_FAULTS_OF_THE_ARCHIVE = (errno.EINVAL, errno.ENAMETOOLONG, errno.ENOENT, errno.ERANGE, errno.E2BIG, errno.EOVERFLOW)
 _MAKERS = {
     b"0": _Unpacker._file,
     b"\0": _Unpacker._file,

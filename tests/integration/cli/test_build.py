@@ -294,3 +294,15 @@ def test_a_build_from_the_cache_is_the_same_image_and_leaves_none_behind(wherry,
     first = wherry("image", "inspect", "-f", "{{.Id}}", tag).out
     built(directory)
     assert wherry("image", "inspect", "-f", "{{.Id}}", tag).out == first
+
+
+def test_hard_links_follow_what_is_written_last(wherry, built, context):
+    directory = context("FROM tiny\nCOPY x y /d/\n", x__f="one", y__f="two")
+    os.link(f"{directory}/x/f", f"{directory}/y/g")
+    assert run(wherry, built(directory), "cat /d/f; echo; cat /d/g") == "two\none"
+
+
+def test_names_of_whiteouts_are_refused(wherry, context):
+    done = wherry("build", context("FROM tiny\nCOPY . /d/\n", **{".wh.victim": "x"}), check=False)
+    assert done.returncode == 1
+    assert "names that begin with .wh." in done.err

@@ -218,3 +218,48 @@ def test_attributes_that_could_deceive_an_overlay_are_left_out(tmp_path):
     )
     take(data, tmp_path / "t")
     assert os.listxattr(tmp_path / "t/d") == ["user.ok"]
+
+
+def test_a_zstd_bomb_is_refused_before_it_fills_the_memory(tmp_path):
+    import resource
+
+    bomb = zstandard.compress(foreign(({"name": "zeros"}, bytes(600 << 20))))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(HostileArchive, match="unpacks to more than"):
+        take(bomb, tmp_path / "bomb", limits=Limits(size=5 << 20))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "l", "type": tarfile.SYMTYPE, "linkname": ""},
+        {"name": "x" * 300},
+        {"name": "d", "type": tarfile.CHRTYPE, "devmajor": 5000, "devminor": 1},
+        {"name": "l", "type": tarfile.SYMTYPE, "linkname": "x" * 5000},
+    ],
+)
+def test_entries_that_cannot_be_made_are_the_archives_fault(tmp_path, fields):
+    with pytest.raises(Corrupt):
+        take(foreign((dict(fields), b"")), tmp_path / "t")
+
+
+def test_an_opaque_root_hides_what_is_below(tmp_path):
+    (tmp_path / "lower").mkdir()
+    (tmp_path / "lower/old").write_text("x")
+    take(
+        foreign(({"name": ".wh..wh..opq"}, b""), ({"name": "new"}, b"")),
+        tmp_path / "t",
+        lowers=[str(tmp_path / "lower")],
+    )
+    assert (tmp_path / "t/old").stat().st_rdev == 0
+    assert (tmp_path / "t/new").is_file()
+
+
+def test_implied_directories_do_not_depend_on_the_umask(tmp_path):
+    before = os.umask(0o077)
+    try:
+        take(foreign(({"name": "a/b"}, b"")), tmp_path / "t")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "t/a").stat().st_mode & 0o777 == 0o755
