@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["format_duration", "parse_rfc3339", "rfc3339", "system_clock"]
 
 _NANOSECONDS = 1_000_000_000
+_EPOCH_DAY = 719_163  # 1970-01-01 counted from 0001-01-01
+_ZERO_DAY = 1 - _EPOCH_DAY
 
 
 def system_clock() -> int:
@@ -37,16 +39,22 @@ def rfc3339(timestamp: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Nanoseconds since the epoch. Raises ValueError for what is not RFC 3339."""
-    import calendar
+    """Nanoseconds since the epoch, 0 for Go's zero time. Raises ValueError for what is not RFC 3339."""
     import re
+    from datetime import date
 
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", text)
+    match = re.fullmatch(
+        r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", text, re.ASCII
+    )
     if not match:
         raise ValueError(f"not an RFC 3339 time: {text!r}")
-    day, clock, fraction, zone = match.groups()
-    seconds = calendar.timegm(time.strptime(f"{day}T{clock}", "%Y-%m-%dT%H:%M:%S"))
-    if seconds <= -62_135_596_800:
+    *numbers, fraction, zone = match.groups()
+    year, month, day, hour, minute, second = map(int, numbers)
+    if hour > 23 or minute > 59 or second > 60:
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    days = date(year, month, day).toordinal() - _EPOCH_DAY
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second
+    if days <= _ZERO_DAY:
         return 0
     if zone not in "Zz":
         offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60

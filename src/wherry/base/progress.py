@@ -6,7 +6,7 @@ caller's choice. A task is one line a person would follow: a build step, a layer
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ Only records of our own are trusted: a key is a hash of everything that decides 
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
 
 from wherry.base.errors import InvalidInput
+from wherry.base.values import NamedTuple
 from wherry.build.layers import Tree, seconds
 from wherry.build.sources import Digests, Entry, Source
 from wherry.layer.builder import LayerBuilder, read_xattrs

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
-from typing import NamedTuple
 
 from wherry.base.errors import StepFailed
 from wherry.base.files import atomic_write
+from wherry.base.values import NamedTuple
 from wherry.kernel import capabilities, cgroups
 from wherry.kernel.mounts import overlay, unmount_below
 from wherry.kernel.seccomp import default_profile

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import NamedTuple
 
 from wherry.base.errors import InvalidInput
+from wherry.base.values import NamedTuple
 from wherry.dockerfile.ignore import IgnorePatterns, match_to_regex
 from wherry.kernel.rooted import resolve_in_root
 

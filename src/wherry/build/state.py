@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
+from wherry.base.values import NamedTuple
 from wherry.engine.configuration import DEFAULT_PATH
 from wherry.oci.config import ContainerDefaults, History, ImageConfig, chain_id
 from wherry.oci.descriptor import Descriptor

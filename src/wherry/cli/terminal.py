@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from wherry.runtime import Attachment
+    from wherry.runtime.attachment import Attachment
 
 __all__ = ["Terminal", "parse_detach_keys", "proxy_signals"]
 

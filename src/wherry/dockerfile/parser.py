@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
 
 from wherry.base.errors import InvalidInput
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

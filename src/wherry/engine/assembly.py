@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NamedTuple
 
 from wherry.base.errors import Conflict, InvalidInput
 from wherry.base.files import ensure_directory, remove_tree
+from wherry.base.values import NamedTuple
 from wherry.engine.configuration import configure
 from wherry.engine.mounting import decide_mounts, fill_volumes, spec_mounts
 from wherry.engine.records import NetworkState
@@ -47,11 +47,26 @@ _AT_END = (
 )
 
 
+def _nothing() -> None:
+    """Where there is nothing to do."""
+
+
 class Ready(NamedTuple):
-    """A container that can be launched: `kept` are descriptors that its monitor is to hold (reserved ports)."""
+    """A container that can be launched: `kept` are descriptors that its monitor is to hold (reserved ports).
+
+    Its network namespace exists; `wire` connects it, which may go on while the runtime makes the container, and has
+    to be done before the container is started. Exactly one of `wire` and `abandon` is to be called.
+    """
 
     network: NetworkState
-    kept: tuple[int, ...]
+    kept: tuple[int, ...] = ()
+    wire: Callable[[], object] = _nothing
+    drop_namespace: Callable[[], object] = _nothing
+
+    def abandon(self) -> None:
+        """Let go of what would have been launched."""
+        _close(self.kept)
+        self.drop_namespace()
 
 
 class Assembly:
@@ -108,9 +123,9 @@ class Assembly:
         lowers = self._store.snapshots.lowers(container.chain_id)
         overlay(lowers or [_empty(directory)], f"{directory}/upper", f"{directory}/work", rootfs)
         config = self.configuration(container)
-        network, kept = self._connect(container, config, bundle)
+        ready = self._connect(container, config, bundle)
         try:
-            self._write_names(container, config, network, directory)
+            self._write_names(container, config, ready.network, directory)
             mounts = self._records.mounts(container.id)
             fill_volumes(mounts, rootfs, self._volumes)
             request = build_request(
@@ -124,33 +139,29 @@ class Assembly:
             )
             self._runtime().write_bundle(container.id, build_spec(request))
         except BaseException:
-            _close(kept)
+            ready.abandon()
             raise
-        return Ready(network, kept)
+        return ready
 
     def cgroup(self, container_id: str) -> str:
         """The container's control group."""
         return cgroups.cgroup_path(self._layout.tag, container_id)
 
-    def _connect(
-        self, container: Container, config: Configuration, bundle: str
-    ) -> tuple[NetworkState, tuple[int, ...]]:
+    def _connect(self, container: Container, config: Configuration, bundle: str) -> Ready:
         from wherry.network import Endpoint, connect
 
         mode = container.request.network
         if mode == "none":
             connect(Endpoint(container.id, f"{bundle}/netns"))
         if mode in ("none", "host") or mode.startswith("container:"):
-            return NetworkState(), ()
+            return Ready(NetworkState())
         return self._connect_bridge(container, config, bundle, self._network(mode))
 
     def _network(self, mode: str) -> Network:
         return self._networks.default() if mode in ("bridge", "default") else self._networks.resolve(mode)
 
-    def _connect_bridge(
-        self, container: Container, config: Configuration, bundle: str, network: Network
-    ) -> tuple[NetworkState, tuple[int, ...]]:
-        from wherry.network import Endpoint, connect, ensure_bridge, publish, reserve
+    def _connect_bridge(self, container: Container, config: Configuration, bundle: str, network: Network) -> Ready:
+        from wherry.network import Endpoint, ensure_bridge, open_namespace, publish, reserve
         from wherry.network.bridge import mac_of
 
         address = self._networks.take_address(network, container.id, container.request.ip_address)
@@ -158,30 +169,34 @@ class Assembly:
             network.id, address, network.prefix, network.gateway, container.request.mac_address or mac_of(address)
         )
         self._records.update(container.id, network=state)
-        ensure_bridge(self._layout, _bridge(network))
+        bridge, tag = _bridge(network), self._layout.tag
+        ensure_bridge(self._layout, bridge)
         kept, ports = reserve(_wanted_ports(container.request, config))
         try:
-            state = state._replace(ports=tuple((port[0], port[1], port[2], port[3]) for port in ports))
-            self._records.update(container.id, network=state)
-            tag = self._layout.tag
-            connect(
-                Endpoint(
-                    container.id,
-                    f"{bundle}/netns",
-                    network.bridge,
-                    address,
-                    network.prefix,
-                    network.gateway,
-                    state.mac,
-                    tag,
-                )
-            )
             if ports:
-                publish(tag, _bridge(network), address, ports)
+                state = state._replace(ports=tuple((port[0], port[1], port[2], port[3]) for port in ports))
+                self._records.update(container.id, network=state)
+            endpoint = Endpoint(
+                container.id,
+                f"{bundle}/netns",
+                network.bridge,
+                address,
+                network.prefix,
+                network.gateway,
+                state.mac,
+                tag,
+            )
+            namespace = open_namespace(endpoint)
         except BaseException:
             _close(tuple(kept))
             raise
-        return state, tuple(kept)
+
+        def wire() -> None:
+            namespace.wire()
+            if ports:
+                publish(tag, bridge, address, ports)
+
+        return Ready(state, tuple(kept), wire, namespace.abandon)
 
     def _namespaces(self, container: Container, bundle: str) -> dict[str, str]:
         request = container.request
@@ -242,7 +257,8 @@ class Assembly:
                     keep_stdin=request.stdin_open and (request.detached or request.tty),
                     log_driver="none" if request.log_driver == "none" else "k8s-file",
                     kept=ready.kept,
-                )
+                ),
+                meanwhile=ready.wire,
             )
         finally:
             _close(ready.kept)

@@ -6,9 +6,8 @@ image's, overridden variable by variable; labels merge with the request winning.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wherry.base.errors import InvalidInput
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

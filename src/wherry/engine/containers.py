@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import Conflict, NotFound, WherryError
 from wherry.base.locks import FileLock
+from wherry.base.values import NamedTuple
 from wherry.engine.specification import granted_capabilities
 
 TYPE_CHECKING = False
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from wherry.engine.lifecycle import Lifecycle
     from wherry.engine.records import Container, ContainerRecords
     from wherry.engine.request import ContainerRequest, ExecRequest
-    from wherry.runtime import Attachment, OciRuntime
+    from wherry.runtime import OciRuntime
+    from wherry.runtime.attachment import Attachment
     from wherry.runtime.logs import LogRecord
 
 __all__ = ["Containers", "Streams"]

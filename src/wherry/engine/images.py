@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wherry.base.errors import Conflict, NotFound
+from wherry.base.values import NamedTuple
 from wherry.oci.reference import parse_reference
 
 TYPE_CHECKING = False

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from wherry.engine.assembly import Assembly
     from wherry.engine.records import ContainerRecords
     from wherry.engine.request import ContainerRequest
-    from wherry.runtime import Attachment, OciRuntime
+    from wherry.runtime import OciRuntime
+    from wherry.runtime.attachment import Attachment
     from wherry.store import Image, Store
 
 __all__ = ["Lifecycle"]

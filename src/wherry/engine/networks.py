@@ -6,9 +6,8 @@ hand out the same; a container's rows go when it is taken apart.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wherry.base.errors import NotFound, Unavailable
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

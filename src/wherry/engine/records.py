@@ -7,16 +7,17 @@ Whoever changes a container holds its lock (`ContainerRecords.lock`). A row in a
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
 
 from wherry.base.errors import Conflict, NotFound
 from wherry.base.locks import FileLock
+from wherry.base.values import NamedTuple
 from wherry.engine.request import ContainerRequest, decode_request, encode_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
+    from typing import Any
 
     from wherry.base.paths import Layout
     from wherry.store import Database

@@ -6,7 +6,11 @@ times are nanoseconds unless a field says seconds.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from wherry.base.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ContainerRequest",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -80,7 +80,7 @@ _WITH_CAPABILITY = {
 }
 
 _BY_ARCHITECTURE = {
-    "x86_64": ("SCMP_ARCH_X86_64 SCMP_ARCH_X86 SCMP_ARCH_X32", "arch_prctl modify_ldt"),
+    "x86_64": ("SCMP_ARCH_X86_64 SCMP_ARCH_X86", "arch_prctl modify_ldt"),
     "aarch64": (
         "SCMP_ARCH_AARCH64 SCMP_ARCH_ARM",
         "arm_fadvise64_64 arm_sync_file_range sync_file_range2 breakpoint cacheflush set_tls",

@@ -6,9 +6,9 @@ Every number and every length is checked before it is used; a malformed archive 
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import Corrupt, Unsupported
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import NamedTuple
 
 from wherry.base.errors import WherryError
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

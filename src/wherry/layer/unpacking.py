@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import NamedTuple
 
 from wherry.base.errors import Corrupt, HostileArchive
 from wherry.base.files import remove_directory_at, write_all
+from wherry.base.values import NamedTuple
 from wherry.layer.builder import kept_xattrs
 from wherry.layer.packing import is_whiteout
 from wherry.layer.tarreader import Entry, TarReader

@@ -4,18 +4,20 @@ Who has which address is the engine's to remember; here is only what the kernel 
 """
 
 from wherry.network.bridge import Bridge, default_bridge, destroy_bridge, ensure_bridge
-from wherry.network.endpoint import Endpoint, connect, disconnect
+from wherry.network.endpoint import Endpoint, Namespace, connect, disconnect, open_namespace
 from wherry.network.ports import PortMapping, publish, reserve, unpublish
 
 __all__ = [
     "Bridge",
     "Endpoint",
+    "Namespace",
     "PortMapping",
     "connect",
     "default_bridge",
     "destroy_bridge",
     "disconnect",
     "ensure_bridge",
+    "open_namespace",
     "publish",
     "reserve",
     "unpublish",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import ProgramFailed, Unavailable
 from wherry.base.files import atomic_write, ensure_directory, remove_if_exists
 from wherry.base.locks import FileLock
 from wherry.base.programs import find, require, run
+from wherry.base.values import NamedTuple
 from wherry.network.ruleset import base_ruleset, table_name
 
 TYPE_CHECKING = False

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import WherryError
 from wherry.base.files import remove_if_exists
 from wherry.base.programs import require, run
+from wherry.base.values import NamedTuple
 from wherry.kernel.mounts import MS_BIND, mount, unmount
 from wherry.network.bridge import interface
 
-__all__ = ["Endpoint", "connect", "disconnect"]
+__all__ = ["Endpoint", "Namespace", "connect", "disconnect", "open_namespace"]
 
 _CLONE_NEWNET = 0x40000000
 
@@ -30,11 +30,46 @@ class Endpoint(NamedTuple):
     sysctls: tuple[tuple[str, str], ...] = ()
 
 
-def connect(endpoint: Endpoint) -> None:
-    """Make the namespace and, with a bridge, the cable and the address in it.
+class Namespace:
+    """A network namespace that exists, and whose inside is still to be configured by the program that waits in it.
 
-    A child enters a new namespace, gives it its name and waits; once the host has laid the cable into it, the child
-    becomes the `ip` that configures its end. So the whole takes two runs of `ip`.
+    Exactly one of `wire` and `abandon` is to be called. Should the caller die first, the program finds its input
+    ended and leaves.
+    """
+
+    def __init__(self, endpoint: Endpoint, child: int, instructions: int) -> None:
+        self._endpoint = endpoint
+        self._child = child
+        self._instructions = instructions
+
+    def wire(self) -> None:
+        """Lay the cable, if there is a bridge, and configure the inside. Raises ProgramFailed or WherryError."""
+        endpoint = self._endpoint
+        try:
+            if endpoint.bridge:
+                run((require("ip"), "-batch", "-"), stdin=_outer(endpoint, self._child).encode())
+            os.write(self._instructions, _inner(endpoint).encode())
+        finally:
+            status = self.abandon()
+        if status:
+            raise WherryError(f"cannot configure the network of {endpoint.container_id[:12]}: ip failed with {status}")
+
+    def abandon(self) -> int:
+        """Let the program inside go; its exit code."""
+        os.close(self._instructions)
+        return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
+
+
+def connect(endpoint: Endpoint) -> None:
+    """Make the namespace and, with a bridge, the cable and the address in it."""
+    open_namespace(endpoint).wire()
+
+
+def open_namespace(endpoint: Endpoint) -> Namespace:
+    """Make the namespace under its name; a process can be put into it before it is wired.
+
+    A child enters a new namespace, gives it its name and becomes the `ip` that waits for its instructions, so that
+    the whole takes two runs of `ip`, whose starts overlap.
     """
     ip = require("ip")
     os.makedirs(os.path.dirname(endpoint.namespace), mode=0o711, exist_ok=True)
@@ -44,20 +79,16 @@ def connect(endpoint: Endpoint) -> None:
     child = os.fork()
     if not child:
         _inside(ip, endpoint, ready_write, go_read)
+    os.close(ready_write)
+    os.close(go_read)
+    namespace = Namespace(endpoint, child, go_write)
     try:
-        os.close(ready_write)
-        os.close(go_read)
         if os.read(ready_read, 1) != b"1":
+            namespace.abandon()
             raise WherryError("cannot make a network namespace", hint="this needs root (CAP_SYS_ADMIN)")
-        if endpoint.bridge:
-            run((ip, "-batch", "-"), stdin=_outer(endpoint, child).encode())
-        os.write(go_write, _inner(endpoint).encode())
     finally:
         os.close(ready_read)
-        os.close(go_write)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status:
-        raise WherryError(f"cannot configure the network of {endpoint.container_id[:12]}: ip failed with {status}")
+    return namespace
 
 
 def _outer(endpoint: Endpoint, child: int) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wherry.base.errors import Conflict, InvalidInput, ProgramFailed
+from wherry.base.values import NamedTuple
 from wherry.network.bridge import Bridge, apply_rules
 from wherry.network.ruleset import base_ruleset, publish_ruleset, unpublish_ruleset
 

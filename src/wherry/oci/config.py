@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
 
 from wherry.base.clock import parse_rfc3339, rfc3339
 from wherry.base.errors import Corrupt
+from wherry.base.values import NamedTuple
 from wherry.oci.descriptor import encode_json
 from wherry.oci.digest import Digest, is_digest, sha256_digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ContainerDefaults",

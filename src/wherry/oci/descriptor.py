@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
 
 from wherry.base.errors import Corrupt, NotFound
+from wherry.base.values import NamedTuple
 from wherry.oci import media_types
 from wherry.oci.digest import Digest, is_digest
 from wherry.oci.platform import Platform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["MAX_MANIFEST_SIZE", "Descriptor", "Index", "Manifest", "encode_json", "parse_document"]
 

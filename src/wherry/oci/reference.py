@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from wherry.base.errors import InvalidInput
+from wherry.base.values import NamedTuple
 from wherry.oci.digest import is_digest
 
 __all__ = ["DEFAULT_REGISTRY", "Reference", "is_image_id", "parse_reference"]

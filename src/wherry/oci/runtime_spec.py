@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from wherry.base.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["MASKED", "READ_ONLY", "Device", "Mount", "Resources", "SpecRequest", "build_process", "build_spec"]
 

@@ -3,7 +3,6 @@
 A container here is an identifier, a bundle directory and a process; images and networks are not known.
 """
 
-from wherry.runtime.attachment import Attachment
 from wherry.runtime.oci_runtime import ExitRecord, Launch, OciRuntime, State
 
-__all__ = ["Attachment", "ExitRecord", "Launch", "OciRuntime", "State"]
+__all__ = ["ExitRecord", "Launch", "OciRuntime", "State"]

@@ -6,9 +6,9 @@ TAG is F for a whole line and P for a piece of one. Following waits for the kern
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wherry.base.clock import parse_rfc3339
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

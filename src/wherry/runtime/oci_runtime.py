@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import ProgramFailed, WherryError
 from wherry.base.files import atomic_write, remove_if_exists, remove_tree
 from wherry.base.processes import process_identity
 from wherry.base.programs import require, run
-from wherry.runtime.attachment import Attachment
+from wherry.base.values import NamedTuple
 from wherry.runtime.failures import launch_failure
 from wherry.runtime.monitor import wait_for_monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from wherry.base.paths import Layout
+    from wherry.runtime.attachment import Attachment
 
 __all__ = ["ExitRecord", "Launch", "OciRuntime", "State"]
 
-_START_TIMEOUT = 120
+_START_TIMEOUT = 120  # seconds
+_GATE_MILLISECONDS = 1000
 
 
 class Launch(NamedTuple):
@@ -54,6 +56,26 @@ class ExitRecord(NamedTuple):
 
     code: int
     finished_at: int
+
+
+class _Work:
+    """Something done once while the runtime is busy; its error waits until the container can be named and removed."""
+
+    def __init__(self, action: Callable[[], object] | None) -> None:
+        self._action = action
+        self._error: BaseException | None = None
+
+    def do(self) -> None:
+        action, self._action = self._action, None
+        try:
+            if action is not None:
+                action()
+        except BaseException as error:  # noqa: BLE001 (raised again by `check`)
+            self._error = error
+
+    def check(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
 class OciRuntime:
@@ -96,21 +118,29 @@ class OciRuntime:
             argv += ["--exit-command-arg", argument]
         return tuple(argv)
 
-    def create(self, launch: Launch) -> State:
-        """Create the container, stopped before its command. Raises CommandNotFound and its like."""
+    def create(self, launch: Launch, *, meanwhile: Callable[[], object] | None = None) -> State:
+        """Create the container, stopped before its command. Raises CommandNotFound and its like.
+
+        `meanwhile` is done while the runtime works, always; what it raises is raised when the runtime is done.
+        """
         bundle = self.bundle(launch.id)
         os.makedirs(f"{bundle}/ended", mode=0o700, exist_ok=True)
         remove_if_exists(f"{bundle}/exit")
         os.makedirs(self._state, mode=0o700, exist_ok=True)
-        message = self._spawn(self.monitor_command(launch), launch.kept)
+        work = _Work(meanwhile)
+        try:
+            message = self._spawn(self.monitor_command(launch), launch.kept, work)
+        finally:
+            work.do()
         pid = int(message.get("pid") or message.get("data") or -1)
         if pid <= 0:
             raise launch_failure(str(message.get("message") or message))
         monitor = _read_number(f"{bundle}/monitor-pid")
         atomic_write(f"{bundle}/monitor", process_identity(monitor).encode(), durable=False)
+        work.check()
         return State(pid, monitor)
 
-    def _spawn(self, argv: tuple[str, ...], kept: tuple[int, ...]) -> dict[str, Any]:
+    def _spawn(self, argv: tuple[str, ...], kept: tuple[int, ...], work: _Work) -> dict[str, Any]:
         """Start conmon, which goes into the background by itself, and wait for its word on the synchronisation pipe."""
         import subprocess
 
@@ -130,6 +160,8 @@ class OciRuntime:
             os.close(sync_write)
             sync_write = -1
             os.write(start_write, b"\0")
+            work.do()
+
             answer = _read_line(sync_read)
             monitor.wait(_START_TIMEOUT)
         finally:
@@ -143,10 +175,14 @@ class OciRuntime:
 
     def attach(self, container_id: str) -> Attachment:
         """Connect to the container's standard streams; before `start`, nothing it says is missed."""
+        from wherry.runtime.attachment import Attachment
+
         return Attachment.connect(self.bundle(container_id))
 
     def start(self, container_id: str) -> None:
         """Let the command run."""
+        if self.name == "runc" and _open_gate(f"{self._state}/{container_id}/exec.fifo"):
+            return
         try:
             run(self.command("start", container_id))
         except ProgramFailed as error:
@@ -203,6 +239,26 @@ def _flags(launch: Launch) -> tuple[tuple[str, bool], ...]:
         ("--stdin", launch.stdin_open),
         ("--leave-stdin-open", launch.keep_stdin),
     )
+
+
+def _open_gate(fifo: str) -> bool:
+    """Start a created container as `runc start` does, without a run of runc: its first process waits for a reader of
+    `exec.fifo` (runc libcontainer/container_linux.go, `Exec`). False where that is not to be had: ask runc."""
+    import select
+
+    try:
+        fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        opened = bool(poll.poll(_GATE_MILLISECONDS)) and os.read(fd, 1) != b""
+    finally:
+        os.close(fd)
+    if opened:
+        remove_if_exists(fifo)
+    return opened
 
 
 def _has_ended(state: str) -> bool:

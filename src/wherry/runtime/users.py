@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wherry.base.errors import InvalidInput
+from wherry.base.values import NamedTuple
 from wherry.kernel.rooted import read_in_root
 
 TYPE_CHECKING = False

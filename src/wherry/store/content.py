@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
 
 from wherry.base.errors import Corrupt, NotFound, Unavailable
 from wherry.base.files import atomic_write, remove_if_exists, sync_directory, write_all
 from wherry.base.locks import FileLock
+from wherry.base.values import NamedTuple
 from wherry.oci.digest import encoded, is_digest, parse_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     from wherry.store.leases import Lease
 

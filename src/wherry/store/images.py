@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wherry.base.errors import Conflict, InvalidInput, NotFound
+from wherry.base.values import NamedTuple
 from wherry.oci.config import ImageConfig, encode_config, parse_config
 from wherry.oci.descriptor import Descriptor, Index, Manifest, parse_document
 from wherry.oci.reference import Reference, parse_reference

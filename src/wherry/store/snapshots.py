@@ -8,11 +8,11 @@ from its blob.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import NotFound
 from wherry.base.files import remove_tree
 from wherry.base.locks import FileLock
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from wherry.base.clock import system_clock
 from wherry.base.errors import Corrupt
 from wherry.base.processes import boot_id
 from wherry.base.progress import Advanced, Finished, Started, nobody
+from wherry.base.values import NamedTuple
 from wherry.store.content import ContentStore
 from wherry.store.database import Database
 from wherry.store.images import ImageStore

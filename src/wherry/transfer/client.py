@@ -10,10 +10,10 @@ import base64
 import json
 import re
 import time
-from typing import NamedTuple
 from urllib.parse import SplitResult, urlencode, urljoin, urlsplit
 
 from wherry.base.errors import Corrupt, Denied, NotFound, Unavailable
+from wherry.base.values import NamedTuple
 from wherry.oci.descriptor import MAX_MANIFEST_SIZE
 from wherry.oci.digest import is_digest, sha256_digest
 from wherry.oci.media_types import DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFEST

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import InvalidInput, NotFound
 from wherry.base.progress import Finished, Started
+from wherry.base.values import NamedTuple
 from wherry.build.bases.catalog import FAMILIES, Family, family_of
 from wherry.oci.reference import parse_reference
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from wherry.base.values import NamedTuple
 from wherry.oci.reference import DEFAULT_REGISTRY
 
 TYPE_CHECKING = False

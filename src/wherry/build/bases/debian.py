@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import NamedTuple
 
 from wherry.base.errors import ProgramFailed, Unavailable, Unsupported
 from wherry.base.files import remove_if_exists, remove_tree
 from wherry.base.programs import require
 from wherry.base.progress import Output
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wherry.engine import Engine
     from wherry.engine.containers import Streams
     from wherry.engine.records import Container
-    from wherry.runtime import Attachment
+    from wherry.runtime.attachment import Attachment
 
 __all__ = ["run"]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wherry.cli.flags import Parsed
     from wherry.engine import Engine
     from wherry.engine.request import ContainerRequest
-    from wherry.runtime import Attachment
+    from wherry.runtime.attachment import Attachment
 
 __all__ = ["run"]
 
