@@ -129,7 +129,7 @@ class OciRuntime:
         os.makedirs(self._state, mode=0o700, exist_ok=True)
         work = _Work(meanwhile)
         try:
-            message = self._spawn(self.monitor_command(launch), launch.kept, work)
+            message = self._spawn(self.monitor_command(launch), bundle, launch.kept, work)
         finally:
             work.do()
         pid = int(message.get("pid") or message.get("data") or -1)
@@ -140,7 +140,7 @@ class OciRuntime:
         work.check()
         return State(pid, monitor)
 
-    def _spawn(self, argv: tuple[str, ...], kept: tuple[int, ...], work: _Work) -> dict[str, Any]:
+    def _spawn(self, argv: tuple[str, ...], bundle: str, kept: tuple[int, ...], work: _Work) -> dict[str, Any]:
         """Start conmon, which goes into the background by itself, and wait for its word on the synchronisation pipe."""
         import subprocess
 
@@ -154,6 +154,7 @@ class OciRuntime:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=env,
+                cwd=bundle,  # it holds on to its directory for life, and writes `oom` there
                 pass_fds=(sync_write, start_read, *kept),
                 start_new_session=True,
             )

@@ -1,5 +1,6 @@
 """`run` and its like, as a user of Docker would try them."""
 
+import contextlib
 import json
 import os
 import pty
@@ -122,11 +123,22 @@ def test_limits_reach_the_control_group(wherry, name):
         assert int(file.read()) == 64 << 20
 
 
-def test_a_container_that_uses_too_much_memory_is_killed_and_says_so(wherry, name):
+def test_a_container_that_uses_too_much_memory_is_killed_and_says_so(wherry, name, tmp_path):
     eat = 'my $x = "x" x 200_000_000; print length $x'
-    done = wherry("run", "--name", name, "-m", "32m", "--memory-swap", "32m", "tiny", "perl", "-e", eat, check=False)
+    arguments = ("--name", name, "-m", "32m", "--memory-swap", "32m", "tiny", "perl", "-e", eat)
+    done = wherry("run", *arguments, check=False, cwd=tmp_path)
     assert done.returncode == 137
     assert wherry.inspect(name)["State"]["OOMKilled"] is True
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_detached_container_does_not_hold_the_directory_it_was_started_in(wherry, name, tmp_path):
+    wherry("run", "-d", "--name", name, "tiny", "sleep", "60", cwd=tmp_path)
+    directories = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            directories.add(os.readlink(f"/proc/{pid}/cwd"))
+    assert str(tmp_path) not in directories
 
 
 def test_read_only_tmpfs_and_mounts(wherry, tmp_path):
