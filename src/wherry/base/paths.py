@@ -47,9 +47,9 @@ class Layout(NamedTuple):
         """
         if self.root == DEFAULT_ROOT:
             return ""
-        from hashlib import sha256
+        from binascii import crc32  # a cryptographic digest costs every command the loading of its library
 
-        return sha256(os.path.realpath(self.root).encode()).hexdigest()[:6]
+        return f"{crc32(os.path.realpath(self.root).encode()) & 0xFFFFFF:06x}"
 
     @property
     def database(self) -> str:

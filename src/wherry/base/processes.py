@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["boot_id", "is_living", "process_identity", "wait_for_end"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["boot_id", "is_living", "process_identity", "start_apart", "wait_for_end"]
 
 
 def boot_id() -> str:
@@ -50,3 +54,29 @@ def wait_for_end(identity: str, timeout: float | None) -> bool:
         return bool(poll.poll(None if timeout is None else timeout * 1000))
     finally:
         os.close(pidfd)
+
+
+def start_apart(argv: Sequence[str], *, env: Mapping[str, str], cwd: str, keep: Sequence[int] = ()) -> int:
+    """Start `argv` in a session of its own, in `cwd`, with the descriptors `keep` and no streams; its process id.
+
+    The caller waits for it. What cannot be executed ends with 127. It is what `subprocess` would do without the time
+    that loading it takes, which every `run` would wait for.
+    """
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        import signal
+
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what it starts would too
+            signal.signal(number, signal.SIG_DFL)
+        os.setsid()
+        os.chdir(cwd)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(nothing, fd)
+        for fd in keep:
+            os.set_inheritable(fd, True)
+        os.execve(argv[0], list(argv), dict(env))  # noqa: S606 (a program found by its path, without a shell)
+    finally:
+        os._exit(127)

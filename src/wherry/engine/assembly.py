@@ -241,8 +241,17 @@ class Assembly:
         names = ("resolv.conf", "hostname", "hosts")
         return [Mount(f"/etc/{name}", "bind", f"{directory}/{name}", ("rbind", "rprivate")) for name in names]
 
-    def launch(self, container: Container, ready: Ready) -> State:
-        """Create the container under its monitor, which takes over the descriptors of `ready`."""
+    def launch(self, container: Container, ready: Ready, *, attach: bool = False) -> State:
+        """Create the container under its monitor, which takes over the descriptors of `ready`.
+
+        What can be done while the runtime works is done then: the wiring, and what attaching will need.
+        """
+
+        def meanwhile() -> None:
+            ready.wire()
+            if attach:
+                self._runtime().prepare_attach()
+
         bundle = self._layout.container_run(container.id)
         request = container.request
         at_end = ("/bin/sh", "-c", _AT_END, "sh", bundle, *self._own_command("ended", container.id))
@@ -258,7 +267,7 @@ class Assembly:
                     log_driver="none" if request.log_driver == "none" else "k8s-file",
                     kept=ready.kept,
                 ),
-                meanwhile=ready.wire,
+                meanwhile=meanwhile,
             )
         finally:
             _close(ready.kept)

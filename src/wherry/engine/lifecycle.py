@@ -130,7 +130,7 @@ class Lifecycle:
         attachment = None
         try:
             ready = self._assembly.put_together(container)
-            pids = self._assembly.launch(container, ready)
+            pids = self._assembly.launch(container, ready, attach=attach)
             if attach:
                 attachment = self._runtime().attach(container.id)
             self._runtime().start(container.id)

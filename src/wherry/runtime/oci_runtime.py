@@ -11,7 +11,7 @@ import os
 
 from wherry.base.errors import ProgramFailed, WherryError
 from wherry.base.files import atomic_write, remove_if_exists, remove_tree
-from wherry.base.processes import process_identity
+from wherry.base.processes import process_identity, start_apart
 from wherry.base.programs import require, run
 from wherry.base.values import NamedTuple
 from wherry.runtime.failures import launch_failure
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ExitRecord", "Launch", "OciRuntime", "State"]
 
-_START_TIMEOUT = 120  # seconds
 _GATE_MILLISECONDS = 1000
 
 
@@ -142,29 +141,19 @@ class OciRuntime:
 
     def _spawn(self, argv: tuple[str, ...], bundle: str, kept: tuple[int, ...], work: _Work) -> dict[str, Any]:
         """Start conmon, which goes into the background by itself, and wait for its word on the synchronisation pipe."""
-        import subprocess
-
         sync_read, sync_write = os.pipe2(os.O_CLOEXEC)
         start_read, start_write = os.pipe2(os.O_CLOEXEC)
         try:
             env = {**os.environ, "_OCI_SYNCPIPE": str(sync_write), "_OCI_STARTPIPE": str(start_read)}
-            monitor = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=env,
-                cwd=bundle,  # it holds on to its directory for life, and writes `oom` there
-                pass_fds=(sync_write, start_read, *kept),
-                start_new_session=True,
-            )
+            # It holds on to its directory for life, and writes `oom` there.
+            monitor = start_apart(argv, env=env, cwd=bundle, keep=(sync_write, start_read, *kept))
             os.close(sync_write)
             sync_write = -1
             os.write(start_write, b"\0")
             work.do()
 
             answer = _read_line(sync_read)
-            monitor.wait(_START_TIMEOUT)
+            os.waitpid(monitor, 0)
         finally:
             for fd in (sync_read, sync_write, start_read, start_write):
                 if fd >= 0:
@@ -173,6 +162,10 @@ class OciRuntime:
             raise WherryError("conmon ended without a word", hint="its messages are in the system's log")
         value: dict[str, Any] = json.loads(answer)
         return value
+
+    def prepare_attach(self) -> None:
+        """Load what `attach` needs, so that it takes no time later."""
+        import wherry.runtime.attachment  # noqa: F401
 
     def attach(self, container_id: str) -> Attachment:
         """Connect to the container's standard streams; before `start`, nothing it says is missed."""
