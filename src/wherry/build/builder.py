@@ -14,7 +14,6 @@ from wherry.build.instructions import CONFIGURING, apply_instruction, shell_of
 from wherry.build.layers import Tree, Views, make_layer
 from wherry.build.plan import global_arguments, plan_stages, platform_arguments
 from wherry.build.request import BuildResult
-from wherry.build.running import Step, run_into_layer
 from wherry.build.sources import Digests, Source
 from wherry.build.state import StageState
 from wherry.dockerfile import parse_dockerfile
@@ -252,6 +251,8 @@ class _Builder:
         )
 
     def _run(self, state: StageState, instruction: Instruction, title: str) -> StageState:
+        from wherry.build.running import Step, run_into_layer  # what it needs, no other step does
+
         if instruction.all_flags("mount"):
             raise Unsupported(f"line {instruction.line}: RUN --mount: {_LATER}")
         if instruction.flag("security", "sandbox") != "sandbox":
@@ -401,7 +402,8 @@ class _Builder:
                 raise InvalidInput(
                     "COPY needs a build context, and there is none", hint="give a directory to build from"
                 )
-            self._context = Source(self._request.context, ignore=IgnorePatterns.parse(self._request.ignore))
+            ignore = IgnorePatterns.parse(self._request.ignore) if self._request.ignore else None
+            self._context = Source(self._request.context, ignore=ignore)
             self._digests = Digests(self._cache, self._context.root)
         return self._context
 

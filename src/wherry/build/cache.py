@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from wherry.base.values import NamedTuple
+from wherry.oci.digest import encoded, sha256_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ class CachedLayer(NamedTuple):
 
 def step_key(*parts: Any) -> str:
     """A hash of everything that decides what a step gives."""
-    from hashlib import sha256
-
-    return sha256(json.dumps(parts, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+    return encoded(sha256_digest(json.dumps(parts, sort_keys=True, ensure_ascii=True).encode()))
 
 
 class BuildCache:

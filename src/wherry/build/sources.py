@@ -17,8 +17,6 @@ from wherry.kernel.rooted import resolve_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from wherry.build.cache import BuildCache, FileState
 
 __all__ = ["Entry", "Source"]
@@ -93,32 +91,38 @@ class Source:
     def walk(self, top: str) -> list[Entry]:
         """Everything inside the directory `top` that is not ignored; looked at once."""
         if top not in self._walked:
-            self._walked[top] = list(self._walk(top, ""))
+            self._walked[top] = self._walk(top, "")
         return self._walked[top]
 
-    def _walk(self, directory: str, prefix: str) -> Iterator[Entry]:
+    def _walk(self, directory: str, prefix: str) -> list[Entry]:
         with os.scandir(directory) as entries:
             inside = sorted(entries, key=lambda entry: entry.name)
-        base = "" if directory == self.root else os.path.relpath(directory, self.root) + "/"
+        if self._ignore is not None:
+            base = "" if directory == self.root else os.path.relpath(directory, self.root) + "/"
+            return self._walk_ignoring(inside, prefix, base, self._ignore)
+        found: list[Entry] = []
+        for entry in inside:
+            name = prefix + entry.name
+            found.append(Entry(name, entry.path, entry.stat(follow_symlinks=False)))
+            if entry.is_dir(follow_symlinks=False):
+                found += self._walk(entry.path, f"{name}/")
+        return found
+
+    def _walk_ignoring(
+        self, inside: list[os.DirEntry[str]], prefix: str, base: str, ignore: IgnorePatterns
+    ) -> list[Entry]:
+        found: list[Entry] = []
         for entry in inside:
             name = prefix + entry.name
             is_directory = entry.is_dir(follow_symlinks=False)
-            ignored = self._ignore is not None and self._ignore.excludes(base + entry.name)
-            if ignored and not (is_directory and self._ignore and self._ignore.may_hold_exceptions(base + entry.name)):
+            ignored = ignore.excludes(base + entry.name)
+            if ignored and not (is_directory and ignore.may_hold_exceptions(base + entry.name)):
                 continue
-            if is_directory:
-                below = self._walk(entry.path, f"{name}/")
-                if ignored:  # only a way to an exception: there if something is in it
-                    first = next(below, None)
-                    if first is None:
-                        continue
-                    yield Entry(name, entry.path, entry.stat(follow_symlinks=False))
-                    yield first
-                else:
-                    yield Entry(name, entry.path, entry.stat(follow_symlinks=False))
-                yield from below
-            else:
-                yield Entry(name, entry.path, entry.stat(follow_symlinks=False))
+            below = self._walk(entry.path, f"{name}/") if is_directory else []
+            if below or not ignored:  # an ignored directory is there only as the way to an exception
+                found.append(Entry(name, entry.path, entry.stat(follow_symlinks=False)))
+            found += below
+        return found
 
 
 class Digests:
@@ -134,15 +138,12 @@ class Digests:
         """The digest of a regular file."""
         status = entry.status
         state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-        name = (
-            os.path.relpath(entry.path, self._root)
-            if not entry.path.startswith(self._root)
-            else entry.path[len(self._root) :]
-        )
+        path = entry.path
+        name = path[len(self._root) :] if path.startswith(self._root) else os.path.relpath(path, self._root)
         known = self._known.get(name)
         if known is not None and known[:4] == state:
             return known[4]
-        digest = _digest(entry.path)
+        digest = _digest(path)
         if time.time_ns() - max(state[2], state[3]) > _SETTLED:
             self._new[name] = (*state, digest)
         return digest

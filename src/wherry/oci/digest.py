@@ -15,6 +15,7 @@ __all__ = ["Digest", "encoded", "is_digest", "parse_digest", "sha256_digest"]
 
 Digest = str
 _HEX = frozenset("0123456789abcdef")
+_LARGE = 1 << 20  # bytes
 
 
 def is_digest(text: str) -> bool:
@@ -35,14 +36,20 @@ def encoded(digest: Digest) -> str:
 
 
 def sha256_digest(data: bytes) -> Digest:
-    """The digest of `data`, which is small: large data is hashed faster by `hashlib`."""
-    return f"sha256:{_small_sha256()(data).hexdigest()}"
+    """The digest of `data`."""
+    return f"sha256:{_sha256(len(data))(data).hexdigest()}"
 
 
-def _small_sha256() -> Any:
-    """The interpreter's own implementation, as `random` takes it: `hashlib` loads a library for 6 ms."""
+def _sha256(size: int) -> Any:
+    """For little data the interpreter's own implementation, as `random` takes it: `hashlib`, which is faster, loads a
+    library for 6 ms."""
     try:
-        from _sha256 import sha256  # type: ignore[import-not-found]
+        if size < _LARGE:
+            from _sha256 import sha256  # type: ignore[import-not-found]
+
+            return sha256
     except ImportError:
-        from hashlib import sha256
+        pass
+    from hashlib import sha256
+
     return sha256

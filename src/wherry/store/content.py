@@ -48,8 +48,15 @@ class ContentStore:
             atomic_write(f"{self._root}/oci-layout", _LAYOUT)
 
     def write_index(self, data: bytes) -> None:
-        """Replace the layout's `index.json`."""
-        atomic_write(f"{self._root}/index.json", data)
+        """Make `data` the layout's `index.json`; where it is already, nothing is written."""
+        path = f"{self._root}/index.json"
+        try:
+            with open(path, "rb") as file:
+                if file.read() == data:
+                    return
+        except FileNotFoundError:
+            pass
+        atomic_write(path, data)
 
     def changing(self, *, exclusive: bool = False) -> FileLock:
         """Held shared while a blob gets its name, exclusively while garbage is removed."""
