@@ -2,7 +2,10 @@
 
 Each peer that is installed takes part: Docker with a daemon of its own (own data root and socket), Podman and Buildah
 with a storage of their own, all on one image and the same contexts. Whole processes are timed, one after another,
-the tools taking turns, so that what disturbs one disturbs all; the table shows medians.
+the tools taking turns in an order that changes, so that what disturbs one disturbs all; the table shows medians.
+
+Each storage is a file system of its own in a sparse file, where the machine has loop devices: ext4 looks for a free
+inode among all that were deleted in the last minutes, so that a tool that removes many files makes the next one slow.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import random
 import shutil
 import signal
 import statistics
@@ -27,6 +31,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = os.path.realpath(sys.executable)  # outside the environment: a bare interpreter
 
 
+_STORAGE = 60 << 30  # bytes, of which only what is written takes room
 _LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
 
 
@@ -66,6 +71,17 @@ def make_rootfs(path):
         file.write("root:x:0:0::/root:/bin/sh\n")
 
 
+def storage(directory, name):
+    """A directory for what the tool `name` stores, on a file system of its own where that can be had."""
+    path, image = f"{directory}/{name}", f"{directory}/{name}.img"
+    os.makedirs(path)
+    os.truncate(os.open(image, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC), _STORAGE)
+    made = quiet(["mkfs.ext4", "-q", image], check=False).returncode == 0
+    if not made or quiet(["mount", "-o", "loop", image, path], check=False).returncode:
+        print(f"no file system of its own for {name}: what the others delete may slow it down", file=sys.stderr)
+    return path
+
+
 def load(rootfs, argv, env):
     """Give the root file system to `argv` as a tar; whether that went well."""
     archive = subprocess.Popen(["tar", "-C", rootfs, "-c", "."], stdout=subprocess.PIPE)
@@ -75,7 +91,7 @@ def load(rootfs, argv, env):
 
 def wherry(directory):
     program = shutil.which("wherry") or os.path.join(HERE, "..", ".venv", "bin", "wherry")
-    env = {**os.environ, "WHERRY_ROOT": f"{directory}/wherry", "WHERRY_RUN": f"{directory}/wherry-run"}
+    env = {**os.environ, "WHERRY_ROOT": storage(directory, "wherry"), "WHERRY_RUN": f"{directory}/wherry-run"}
     with open(f"{directory}/Dockerfile.base", "w") as file:
         file.write('FROM scratch\nCOPY rootfs/ /\nCMD ["sh"]\n')
     quiet([program, "build", "-t", "bench", "-f", f"{directory}/Dockerfile.base", directory], env)
@@ -90,7 +106,7 @@ def docker(directory, rootfs):
     socket = f"unix://{directory}/docker.sock"
     log = open(f"{directory}/dockerd.log", "w")
     process = subprocess.Popen(
-        [daemon, "--data-root", f"{directory}/docker", "--exec-root", f"{directory}/docker-exec", "-H", socket,
+        [daemon, "--data-root", storage(directory, "docker"), "--exec-root", f"{directory}/docker-exec", "-H", socket,
          "-p", f"{directory}/docker.pid", "--bridge", "docker0"],
         stdout=log, stderr=log,
     )  # fmt: skip
@@ -107,8 +123,8 @@ def podman(directory, rootfs):
     program = shutil.which("podman")
     if not program:
         return None
-    argv = (program, "--root", f"{directory}/podman", "--runroot", f"{directory}/podman-run", "--runtime", "runc",
-            "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay")  # fmt: skip
+    argv = (program, "--root", storage(directory, "podman"), "--runroot", f"{directory}/podman-run",
+            "--runtime", "runc", "--cgroup-manager", "cgroupfs", "--storage-driver", "overlay")  # fmt: skip
     if not load(rootfs, (*argv, "import", "-", "bench"), None):
         return None
     return Tool(
@@ -120,7 +136,7 @@ def buildah(directory):
     program = shutil.which("buildah")
     if not program:
         return None
-    base = (program, "--root", f"{directory}/buildah", "--runroot", f"{directory}/buildah-run")
+    base = (program, "--root", storage(directory, "buildah"), "--runroot", f"{directory}/buildah-run")
     base = (*base, "--storage-driver", "overlay")
     version = output([program, "--version"]).split()[2]
     return Tool("buildah", version, base, (*base, "bud", "-q", "--layers"), dict(os.environ))
@@ -134,10 +150,11 @@ def timed(argv, env):
 
 
 def medians(tools: list[Tool], runs: int, once: Callable[[Tool, int], float]) -> dict[str, float]:
-    """Each tool's median of `runs`, after one that does not count; the tools take turns."""
+    """Each tool's median of `runs`, after one that does not count; the tools take turns in a changing order."""
+    order = random.Random(1)
     times: dict[str, list[float]] = {tool.name: [] for tool in tools}
     for number in range(runs + 1):
-        for tool in tools:
+        for tool in order.sample(tools, len(tools)):
             seconds = once(tool, number)
             if number:
                 times[tool.name].append(seconds)
@@ -156,8 +173,11 @@ def build_case(tools: list[Tool], runs: int, context: str, change: Callable[[], 
     """
     builders = [tool for tool in tools if tool.build]
 
+    changed = set()
+
     def once(tool: Tool, number: int) -> float:
-        if change is not None and tool is builders[0]:
+        if change is not None and number not in changed:
+            changed.add(number)
             change()
         return timed((*tool.build, "-t", f"case{number}", context), tool.env)
 
