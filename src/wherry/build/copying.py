@@ -172,7 +172,8 @@ class _Copier:
             fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 xattrs = read_xattrs(fd)
-                self._builder.file(encoded, meta._replace(xattrs=xattrs) if xattrs else meta, fd, os.fstat(fd).st_size)
+                size = entry.status.st_size
+                self._builder.file(encoded, meta._replace(xattrs=xattrs) if xattrs else meta, fd, size)
             finally:
                 os.close(fd)
         elif stat.S_ISLNK(mode):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerBuilder", "kept_xattrs", "read_xattrs", "set_meta"]
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_MODE = 0o644
 _NO_XATTRS: dict[str, bytes] = {}
 
 
@@ -62,6 +64,7 @@ class LayerBuilder:
         self._parent_fd = self._root
         self._directories: list[tuple[bytes, Meta]] = []
         self._made: set[bytes] = set()
+        self._fresh: tuple[int, int, int] | None = None  # owner, group and mode of a file just created
 
     def has_directory(self, name: bytes) -> bool:
         """Whether this layer already holds the directory `name`."""
@@ -91,7 +94,7 @@ class LayerBuilder:
                 self._tar.small_file(name, meta, data)
             else:
                 self._large_file(name, meta, source, size, target)
-            set_meta(target, meta)
+            self._set_meta(target, meta)
         finally:
             os.close(target)
 
@@ -102,17 +105,26 @@ class LayerBuilder:
         try:
             write_all(target, data)
             self._tar.small_file(name, meta, data)
-            set_meta(target, meta)
+            self._set_meta(target, meta)
         finally:
             os.close(target)
 
     def _create(self, base: bytes, parent: int) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            return os.open(base, flags, 0o600, dir_fd=parent)
+            return os.open(base, _NEW, _NEW_MODE, dir_fd=parent)
         except FileExistsError:
             os.unlink(base, dir_fd=parent)
-            return os.open(base, flags, 0o600, dir_fd=parent)
+            return os.open(base, _NEW, _NEW_MODE, dir_fd=parent)
+
+    def _set_meta(self, fd: int, meta: Meta) -> None:
+        """As `set_meta` for a file just created, leaving out what it has already: for most files, owner and mode."""
+        if self._fresh is None:
+            status = os.fstat(fd)
+            self._fresh = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        if (meta.uid, meta.gid, meta.mode) == self._fresh and not meta.xattrs:
+            os.utime(fd, ns=(meta.mtime * 1_000_000_000, meta.mtime * 1_000_000_000))
+        else:
+            set_meta(fd, meta)
 
     def _large_file(self, name: bytes, meta: Meta, source: int, size: int, target: int) -> None:
         self._tar.file_header(name, meta, size)

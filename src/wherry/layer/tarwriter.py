@@ -1,4 +1,4 @@
-"""Tar archives written fast: one `struct.pack` a header, one large write for many small entries.
+"""Tar archives written fast: one formatted header an entry, one large write for many small entries.
 
 The format is POSIX.1-2001 pax (`ustar` headers, and an extended header where a value does not fit): what Docker,
 BuildKit and GNU tar read. The same entries in the same order give the same bytes.
@@ -7,7 +7,6 @@ BuildKit and GNU tar read. The same entries in the same order give the same byte
 from __future__ import annotations
 
 import os
-import struct
 
 from wherry.base.errors import WherryError
 from wherry.base.values import NamedTuple
@@ -19,9 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK", "Meta", "TarWriter", "pax_records"]
 
 CHUNK = 1 << 20
-_HEADER = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12x")
-_BLANK_CHECKSUM = b" " * 8
-_USTAR = b"ustar\x0000"
+_BLANK_CHECKSUM = 8 * ord(" ")  # what the checksum's own field counts for
+_USTAR = b"ustar\x0000" + bytes(64)  # magic, version, names of owner and group
+_NO_DEVICE = b"0000000\x000000000\0"
+_TAIL = bytes(167)  # prefix, and the rest of the block
 _ZEROS = bytes(1024)
 _MAX_ID = 0o7777777
 _MAX_SIZE = 0o77777777777
@@ -155,24 +155,10 @@ def _header(
     link: bytes = b"",
     device: int = 0,
 ) -> bytes:
-    fields = [
-        name[:100],
-        b"%07o" % (mode & 0o7777),
-        b"%07o" % uid,
-        b"%07o" % gid,
-        b"%011o" % size,
-        b"%011o" % mtime,
-        _BLANK_CHECKSUM,
-        kind,
-        link[:100],
-        _USTAR,
-        b"",
-        b"",
-        b"%07o" % os.major(device),
-        b"%07o" % os.minor(device),
-        b"",
-    ]
     if b"\0" in name or b"\0" in link:
         raise WherryError(f"a name may not contain a zero byte: {name!r}")
-    fields[6] = b"%06o\0 " % sum(_HEADER.pack(*fields))
-    return _HEADER.pack(*fields)
+    identity = name[:100].ljust(100, b"\0")
+    front = b"%b%07o\0%07o\0%07o\0%011o\0%011o\0" % (identity, mode & 0o7777, uid, gid, size, mtime)
+    back = kind + link[:100].ljust(100, b"\0") + _USTAR
+    back += b"%07o\0%07o\0" % (os.major(device), os.minor(device)) if device else _NO_DEVICE
+    return b"%b%06o\0 %b%b" % (front, sum(front) + sum(back) + _BLANK_CHECKSUM, back, _TAIL)
