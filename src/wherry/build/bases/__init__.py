@@ -88,7 +88,7 @@ def _debian(engine: Engine, progress: Sink) -> Image:
             nonlocal epoch
             build_root(directory, task, progress)
             epoch = source_date(directory)
-            return pack_tree(directory, sink, clamp_mtime=epoch)  # type: ignore[arg-type]
+            return pack_tree(directory, sink, clamp_mtime=epoch, settle=True)  # type: ignore[arg-type]
 
         layer = make_layer(engine.store, lease, (), write, 0)  # type: ignore[arg-type]
         platform = host_platform(os.uname().machine)

@@ -10,7 +10,7 @@ import glob
 import os
 
 from wherry.base.errors import ProgramFailed, Unavailable, Unsupported
-from wherry.base.files import remove_if_exists, remove_tree
+from wherry.base.files import ensure_directory, remove_if_exists, remove_tree
 from wherry.base.programs import require
 from wherry.base.progress import Output
 from wherry.base.values import NamedTuple
@@ -92,7 +92,9 @@ def build_root(target: str, task: str, progress: Callable[[Output], object]) -> 
     ]
     argv += [release.codename, target, *_sources(release.codename)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(_DAY), "LC_ALL": "C"}
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as child:
+    with subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, umask=0o022
+    ) as child:
         last = b""
         for line in child.stderr or ():
             progress(Output(task, 2, line))
@@ -118,8 +120,8 @@ def _normalise(root: str) -> None:
     if os.path.exists(f"{root}/etc/machine-id"):
         with open(f"{root}/etc/machine-id", "w", encoding="ascii"):
             pass
-    os.makedirs(f"{root}/var/lib/apt/lists/partial", exist_ok=True)
-    os.makedirs(f"{root}/var/cache/apt/archives/partial", exist_ok=True)
+    for directory in ("var/lib/apt/lists/partial", "var/cache/apt/archives", "var/cache/apt/archives/partial"):
+        ensure_directory(f"{root}/{directory}", 0o755)
 
 
 def source_date(root: str) -> int:
