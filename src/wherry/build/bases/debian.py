@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Distribution", "build_root", "distribution", "source_date"]
+__all__ = ["Distribution", "build_root", "candidate", "distribution", "point_release", "source_date"]
 
 _EMPTIED = ("var/log", "var/cache/apt", "var/lib/apt/lists", "var/cache/ldconfig", "var/cache/debconf", "tmp", "run")
 _REMOVED = (
@@ -132,3 +132,28 @@ def source_date(root: str) -> int:
             if name.startswith("changelog"):
                 newest = max(newest, int(os.lstat(f"{directory}/{name}").st_mtime))
     return newest
+
+
+def point_release(root: str, release: Distribution) -> str:
+    """The version of the Debian in `root` with its point release, as 12.5; for its children just their version."""
+    with open(f"{root}/etc/debian_version", encoding="ascii", errors="replace") as file:
+        version = file.read().strip()
+    return version if version.startswith(f"{release.version}.") else release.version
+
+
+def candidate(package: str) -> str:
+    """The numbers of the version that apt would install of a package, without Debian's own; empty for unknown."""
+    import re
+    import subprocess
+
+    try:
+        answer = subprocess.run(
+            ["apt-cache", "policy", package],
+            capture_output=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError:
+        return ""
+    found = re.search(rb"Candidate: (?:[0-9]+:)?([0-9]+(?:\.[0-9]+)*)", answer.stdout)
+    return found[1].decode() if found else ""
