@@ -18,6 +18,8 @@ __all__ = [
     "write_all",
 ]
 
+_HELD_OPEN = 64  # directories deep
+
 
 def write_all(fd: int, data: bytes | memoryview) -> None:
     """Write every byte of `data` to `fd`; a short write is continued."""
@@ -94,33 +96,59 @@ def remove_tree(path: str, *, on_busy: Callable[[str], None] | None = None) -> N
 
 
 def remove_directory_at(name: str | bytes, parent: int | None) -> None:
-    """Remove the directory `name`, relative to the open directory `parent`, and everything in it."""
+    """Remove the directory `name`, relative to the open directory `parent`, and everything in it, however deep.
+
+    What lies deeper than 64 directories is first moved up, so that neither descriptors nor the stack run out.
+    """
     import errno
 
-    for _ in range(10):
-        _empty_directory(name, parent)
+    top = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        while True:
+            while not _empty_directory(top, top, 0):
+                pass
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:  # else somebody put something there meanwhile
+                    raise
+            else:
+                return
+    finally:
+        os.close(top)
+
+
+def _empty_directory(directory: int, top: int, depth: int) -> bool:
+    """Remove what is in the open directory; False where something was moved to `top` instead, to be removed there."""
+    with os.scandir(directory) as entries:
+        inside = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    whole = True
+    for name, is_directory in inside:
         try:
-            os.rmdir(name, dir_fd=parent)
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY:
-                raise
-        else:
-            return  # else somebody put something there meanwhile
-    os.rmdir(name, dir_fd=parent)
+            if not is_directory:
+                os.unlink(name, dir_fd=directory)
+            elif depth < _HELD_OPEN:
+                whole = _remove_below(name, directory, top, depth + 1) and whole
+            else:
+                os.rename(name, f".removed-{os.urandom(8).hex()}", src_dir_fd=directory, dst_dir_fd=top)
+                whole = False
+        except FileNotFoundError:
+            continue
+    return whole
 
 
-def _empty_directory(name: str | bytes, parent: int | None) -> None:
+def _remove_below(name: str, parent: int, top: int, depth: int) -> bool:
     directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        with os.scandir(directory) as entries:
-            inside = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for inner, is_directory in inside:
-            try:
-                if is_directory:
-                    remove_directory_at(inner, directory)
-                else:
-                    os.unlink(inner, dir_fd=directory)
-            except FileNotFoundError:
-                continue
+        whole = _empty_directory(directory, top, depth)
     finally:
         os.close(directory)
+    try:
+        os.rmdir(name, dir_fd=parent)
+    except OSError as error:
+        import errno
+
+        if error.errno != errno.ENOTEMPTY:
+            raise
+        return False
+    return whole

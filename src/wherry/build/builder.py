@@ -329,8 +329,8 @@ class _Builder:
             self._digests.save()
         key = step_key(instruction.name, state.chain_id, copy.destination, copy.owner, copy.mode, described, copy.clamp)
 
-        def write(_task: str, directory: str, _work: str, sink: Callable[[bytes], object]) -> Packed:
-            return copy_into_layer(copy, self._views.of(state.chain_id), directory, sink)
+        def write(_task: str, directory: str, work: str, sink: Callable[[bytes], object]) -> Packed:
+            return copy_into_layer(copy, self._views.of(state.chain_id), directory, work, sink)
 
         return self._layer(state, title, f"{_one_line(instruction)} # buildkit", key, write)
 

@@ -66,19 +66,22 @@ def _describe(entry: Entry, digests: Digests | None) -> list[object]:
     return [entry.name, mode, entry.status.st_rdev]
 
 
-def copy_into_layer(copy: Copy, view: str, directory: str, sink: Callable[[bytes], object]) -> Packed:
-    """Write the layer over what `view` shows. Raises InvalidInput where the destination cannot take the sources."""
+def copy_into_layer(copy: Copy, view: str, directory: str, scratch: str, sink: Callable[[bytes], object]) -> Packed:
+    """Write the layer over what `view` shows; archives are unpacked in the empty directory `scratch`.
+
+    Raises InvalidInput where the destination cannot take the sources."""
     with LayerBuilder(directory, sink) as builder:
         tree = Tree(builder, view, copy.clamp, copy.now)
-        _Copier(copy, builder, tree).run()
+        _Copier(copy, builder, tree, scratch).run()
         return builder.finish()
 
 
 class _Copier:
-    def __init__(self, copy: Copy, builder: LayerBuilder, tree: Tree) -> None:
+    def __init__(self, copy: Copy, builder: LayerBuilder, tree: Tree, scratch: str) -> None:
         self._copy = copy
         self._builder = builder
         self._tree = tree
+        self._scratch = scratch
         self._links: dict[tuple[int, int], bytes] = {}
         self._written: dict[bytes, tuple[int, int]] = {}
         owner = copy.owner or (0, 0)
@@ -189,14 +192,17 @@ class _Copier:
 
     def _extract(self, path: str, target: str) -> bool:
         """Unpack an archive beside the layer and copy what it held; False where the file is no archive."""
-        import tempfile
-
+        from wherry.base.files import remove_tree
         from wherry.build.archives import extract_archive
 
-        with tempfile.TemporaryDirectory(dir=os.environ.get("WHERRY_TMP")) as scratch:
+        scratch = f"{self._scratch}/archive"
+        os.mkdir(scratch, 0o755)
+        try:
             if not extract_archive(path, scratch):
                 return False
             inside = self._copy._replace(source=Source(scratch, identity="archive"), selected=(scratch,))
-            copier = _Copier(inside, self._builder, self._tree)
+            copier = _Copier(inside, self._builder, self._tree, self._scratch)
             copier._contents(os.path.realpath(scratch), target)
+        finally:
+            remove_tree(scratch)
         return True

@@ -85,7 +85,7 @@ def run_into_layer(
             hint=f"line {step.line} of the Dockerfile: {step.shown}",
         )
     _remove_stubs(upper, missing)
-    return pack_upper(upper, lowers, sink, clamp_mtime=step.clamp)
+    return pack_upper(upper, lowers, sink, clamp_mtime=step.clamp, settle=True)
 
 
 def _missing_stubs(lowers: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ link leads out. Entries come sorted, directories before what is in them.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -17,6 +18,8 @@ from wherry.kernel.rooted import resolve_in_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wherry.build.cache import BuildCache, FileState
 
 __all__ = ["Entry", "Source"]
@@ -89,40 +92,54 @@ class Source:
         return found
 
     def walk(self, top: str) -> list[Entry]:
-        """Everything inside the directory `top` that is not ignored; looked at once."""
+        """Everything inside the directory `top` that is not ignored; looked at once.
+
+        Raises InvalidInput for a tree so deep that the kernel takes no path to what is in it.
+        """
         if top not in self._walked:
-            self._walked[top] = self._walk(top, "")
+            try:
+                self._walked[top] = self._walk(top)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                raise InvalidInput(
+                    f"{os.path.relpath(top, self.root)} holds a name that is longer than a path can be (4,095 bytes)",
+                    hint="leave it out with .dockerignore" if self.is_context else "",
+                ) from None
         return self._walked[top]
 
-    def _walk(self, directory: str, prefix: str) -> list[Entry]:
-        with os.scandir(directory) as entries:
-            inside = sorted(entries, key=lambda entry: entry.name)
-        if self._ignore is not None:
-            base = "" if directory == self.root else os.path.relpath(directory, self.root) + "/"
-            return self._walk_ignoring(inside, prefix, base, self._ignore)
+    def _walk(self, top: str) -> list[Entry]:
         found: list[Entry] = []
-        for entry in inside:
-            name = prefix + entry.name
-            found.append(Entry(name, entry.path, entry.stat(follow_symlinks=False)))
-            if entry.is_dir(follow_symlinks=False):
-                found += self._walk(entry.path, f"{name}/")
+        passages: list[Entry] = []  # ignored directories on the way to an exception: there once something is in them
+        ways = [self._inside(top, "")]
+        while ways:
+            entry, is_kept, is_directory = next(ways[-1], (None, False, False))
+            if entry is None:
+                ways.pop()
+                if passages and passages[-1].name.count("/") == len(ways) - 1:
+                    passages.pop()
+                continue
+            if is_kept:
+                found += passages
+                passages = []
+                found.append(entry)
+            else:
+                passages.append(entry)
+            if is_directory:
+                ways.append(self._inside(entry.path, f"{entry.name}/"))
         return found
 
-    def _walk_ignoring(
-        self, inside: list[os.DirEntry[str]], prefix: str, base: str, ignore: IgnorePatterns
-    ) -> list[Entry]:
-        found: list[Entry] = []
+    def _inside(self, directory: str, prefix: str) -> Iterator[tuple[Entry, bool, bool]]:
+        """What is in a directory, in order: the entry, whether it is kept or only a way, whether it is a directory."""
+        with os.scandir(directory) as entries:
+            inside = sorted(entries, key=lambda entry: entry.name)
+        base = "" if directory == self.root else os.path.relpath(directory, self.root) + "/"
         for entry in inside:
-            name = prefix + entry.name
             is_directory = entry.is_dir(follow_symlinks=False)
-            ignored = ignore.excludes(base + entry.name)
-            if ignored and not (is_directory and ignore.may_hold_exceptions(base + entry.name)):
+            ignored = self._ignore is not None and self._ignore.excludes(base + entry.name)
+            if ignored and not (is_directory and self._ignore and self._ignore.may_hold_exceptions(base + entry.name)):
                 continue
-            below = self._walk(entry.path, f"{name}/") if is_directory else []
-            if below or not ignored:  # an ignored directory is there only as the way to an exception
-                found.append(Entry(name, entry.path, entry.stat(follow_symlinks=False)))
-            found += below
-        return found
+            yield Entry(prefix + entry.name, entry.path, entry.stat(follow_symlinks=False)), not ignored, is_directory
 
 
 class Digests:
@@ -143,7 +160,7 @@ class Digests:
         known = self._known.get(name)
         if known is not None and known[:4] == state:
             return known[4]
-        digest = _digest(path)
+        digest = _digest(entry.path)
         if time.time_ns() - max(state[2], state[3]) > _SETTLED:
             self._new[name] = (*state, digest)
         return digest

@@ -13,16 +13,22 @@ from wherry.layer.tarwriter import CHUNK, Meta, TarWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["is_opaque", "is_whiteout", "pack_tree", "pack_upper"]
 
 _OVERLAY = "trusted.overlay."
 
 
-def pack_tree(root: str, write: Callable[[bytes], object], *, clamp_mtime: int | None = None) -> Packed:
-    """Every entry below `root` (not `root` itself); times after `clamp_mtime` (s) become that time."""
-    return _Packer(root, (), write, clamp_mtime).run()
+def pack_tree(
+    root: str, write: Callable[[bytes], object], *, clamp_mtime: int | None = None, settle: bool = False
+) -> Packed:
+    """Every entry below `root` (not `root` itself); times after `clamp_mtime` (s) become that time.
+
+    With `settle` the tree becomes what the archive says, so that it can serve as the layer's snapshot: it gets those
+    times, and sockets, which no archive can hold, are removed.
+    """
+    return _Packer(root, (), write, clamp_mtime, settle=settle).run()
 
 
 def pack_upper(
@@ -31,14 +37,15 @@ def pack_upper(
     write: Callable[[bytes], object],
     *,
     clamp_mtime: int | None = None,
+    settle: bool = False,
 ) -> Packed:
-    """What `upper` changes over `lowers` (topmost first).
+    """What `upper` changes over `lowers` (topmost first); `settle` as in `pack_tree`.
 
-    A whiteout is written only for what a lower layer has; directories that were copied up and not changed are left
-    out; an opaque directory becomes whiteouts of what it hides. Raises Unsupported for uppers with redirects or
-    metadata-only copies.
+    A whiteout is written only for what a lower layer has; directories that were copied up and not changed, nor
+    anything in them, are left out; an opaque directory becomes whiteouts of what it hides. Raises Unsupported for
+    uppers with redirects or metadata-only copies.
     """
-    return _Packer(upper, lowers, write, clamp_mtime).run()
+    return _Packer(upper, lowers, write, clamp_mtime, settle=settle).run()
 
 
 def is_whiteout(status: os.stat_result) -> bool:
@@ -61,6 +68,8 @@ class _Packer:
         lowers: Sequence[str],
         write: Callable[[bytes], object],
         clamp: int | None,
+        *,
+        settle: bool,
     ) -> None:
         self._root = os.fsencode(root)
         self._lowers = [os.fsencode(lower) for lower in lowers]
@@ -68,17 +77,42 @@ class _Packer:
         self._tar = TarWriter(self._sink.write)
         self._clamp = clamp
         self._links: dict[tuple[int, int], bytes] = {}
+        self._settle = settle
+        self._way: list[_OnTheWay] = []
 
     def run(self) -> Packed:
         try:
-            self._directory(b"", self._lowers)
+            self._pack()
             self._tar.finish()
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise Unsupported("a name in the tree is longer than a path can be (4,095 bytes)") from None
+            raise
         finally:
             diff_id = self._sink.close()
         return Packed(diff_id, self._sink.size, self._tar.entries)
 
-    def _directory(self, name: bytes, lowers: list[bytes]) -> None:
-        """Pack what is inside the directory `name`; `lowers` are the lower directories that show through it."""
+    def _pack(self) -> None:
+        """Walk the tree in order; a stack of what is still to be packed in each directory on the way."""
+        ways = [self._inside(b"", self._lowers)]
+        while ways:
+            step = next(ways[-1], None)
+            if step is not None:
+                ways.append(self._inside(*step))
+                continue
+            ways.pop()
+            if self._way:
+                self._leave(self._way.pop())
+
+    def _leave(self, directory: _OnTheWay) -> None:
+        if self._settle:
+            _set_mtime(directory.source, directory.meta.mtime if directory.is_written else directory.lower_mtime)
+
+    def _inside(self, name: bytes, lowers: list[bytes]) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Pack what is in the directory `name`; gives the directories that are to be packed now.
+
+        `lowers` are the lower directories that show through it.
+        """
         with os.scandir(os.path.join(self._root, name)) as entries:
             inside = sorted(entries, key=lambda entry: entry.name)
         for entry in inside:
@@ -86,14 +120,30 @@ class _Packer:
             status = entry.stat(follow_symlinks=False)
             below = [os.path.join(lower, entry.name) for lower in lowers]
             if entry.is_dir(follow_symlinks=False):
-                self._subdirectory(path, entry.path, status, below)
+                yield path, self._subdirectory(path, entry.path, status, below)
             elif is_whiteout(status):
                 if _lower_status(below) is not None:
+                    self._write_parents()
                     self._tar.whiteout(path)
             else:
                 self._file(path, entry.path, status)
 
-    def _subdirectory(self, path: bytes, source: bytes, status: os.stat_result, below: list[bytes]) -> None:
+    def _write_parents(self) -> None:
+        """Directories on the way that were left out so far: a layer that changes what is in one says what it is.
+
+        Other tools would give a directory that is only implied to root, with a mode of their own.
+        """
+        unwritten = []
+        for directory in reversed(self._way):
+            if directory.is_written:
+                break
+            unwritten.append(directory)
+        for directory in reversed(unwritten):
+            self._tar.directory(directory.path, directory.meta)
+            directory.is_written = True
+
+    def _subdirectory(self, path: bytes, source: bytes, status: os.stat_result, below: list[bytes]) -> list[bytes]:
+        """Pack the directory itself; the lower directories that show through it."""
         lower = _lower_status(below) if below else None
         showing = _showing(below)
         meta = self._meta(source, status)
@@ -101,12 +151,13 @@ class _Packer:
             raise Unsupported(
                 f"{os.fsdecode(source)} was renamed by the kernel's redirect_dir, which layers cannot say"
             )
+        self._way.append(_OnTheWay(path, source, meta, int(lower.st_mtime // 1) if lower else 0))
         if lower is None or not _same_directory(status, lower) or meta.xattrs != _lower_xattrs(below):
-            self._tar.directory(path, meta)
+            self._write_parents()
         if below and is_opaque(source):
             self._hide(path, source, showing)
-            showing = []
-        self._directory(path, showing)
+            return []
+        return showing
 
     def _hide(self, path: bytes, source: bytes, showing: list[bytes]) -> None:
         own = set(os.listdir(source))
@@ -115,6 +166,7 @@ class _Packer:
             hidden.update(name for name in os.listdir(lower) if name not in own)
         for name in sorted(hidden):
             if _lower_status([os.path.join(lower, name) for lower in showing]) is not None:
+                self._write_parents()
                 self._tar.whiteout(path + b"/" + name)
 
     def _meta(self, source: bytes, status: os.stat_result) -> Meta:
@@ -124,9 +176,14 @@ class _Packer:
         return Meta(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, read_xattrs(source))
 
     def _file(self, path: bytes, source: bytes, status: os.stat_result) -> None:
-        meta = self._meta(source, status)
         if stat.S_ISSOCK(status.st_mode):
+            if self._settle:
+                os.unlink(source)
             return
+        meta = self._meta(source, status)
+        self._write_parents()
+        if self._settle and status.st_mtime_ns != meta.mtime * 1_000_000_000:
+            _set_mtime(source, meta.mtime)
         if status.st_nlink > 1:
             first = self._links.setdefault((status.st_dev, status.st_ino), path)
             if first != path:
@@ -159,6 +216,21 @@ class _Packer:
             self._tar.padding(size)
         finally:
             os.close(fd)
+
+
+class _OnTheWay:
+    """A directory whose content is being packed; it is written when the first thing in it is."""
+
+    def __init__(self, path: bytes, source: bytes, meta: Meta, lower_mtime: int) -> None:
+        self.path = path
+        self.source = source
+        self.meta = meta
+        self.lower_mtime = lower_mtime
+        self.is_written = False
+
+
+def _set_mtime(path: bytes, mtime: int) -> None:
+    os.utime(path, ns=(mtime * 1_000_000_000, mtime * 1_000_000_000), follow_symlinks=False)
 
 
 def _lower_status(candidates: Sequence[bytes]) -> os.stat_result | None:

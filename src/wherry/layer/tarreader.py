@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 
-from wherry.base.errors import Corrupt, Unsupported
+from wherry.base.errors import Corrupt
 from wherry.base.values import NamedTuple
+from wherry.layer import sparse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Entry(NamedTuple):
     link: bytes
     device: int
     xattrs: dict[str, bytes]
+    sparse: tuple[tuple[int, int], ...] | None = None  # where the data of a sparse file lie: offset and length
 
 
 class TarReader:
@@ -46,10 +48,12 @@ class TarReader:
         self._read = read
         self._left = 0
         self._padding = 0
-        self._global: dict[bytes, bytes] = {}
 
     def content(self, most: int) -> bytes:
-        """The next bytes of the current entry, at most `most`; empty at its end."""
+        """The next bytes that the archive stores of the current entry, at most `most`; empty at their end.
+
+        Of a sparse entry that is what lies at the places in `sparse`, one after another.
+        """
         if not self._left:
             return b""
         data = self._read(min(most, self._left))
@@ -68,21 +72,51 @@ class TarReader:
                 if entry.kind == b"x":
                     extended = _records(data)
                 elif entry.kind == b"g":
-                    self._global.update(_records(data))
+                    continue  # what holds for all further entries is left aside, as Docker and containerd do
                 elif entry.kind == b"L":
                     long_name = data.rstrip(b"\0")
                 else:
                     long_link = data.rstrip(b"\0")
                 continue
-            entry = _apply(entry, {**self._global, **extended})
+            stored, entry = entry.size, _apply(entry, extended)
+            if b"size" in extended:
+                stored = _counting_number(extended[b"size"])
             if long_name is not None:
                 entry = entry._replace(name=long_name)
             if long_link is not None:
                 entry = entry._replace(link=long_link)
-            extended, long_name, long_link = {}, None, None
-            self._left = entry.size if entry.kind in (b"0", b"\0", b"7") else 0
+            self._left = stored if entry.kind in (b"0", b"\0", b"7", b"S") else 0
             self._padding = -self._left & 511
+            if self._left or entry.sparse is not None:
+                entry = self._sparse(entry, block, extended)
+            extended, long_name, long_link = {}, None, None
             yield entry
+
+    def _sparse(self, entry: Entry, block: bytes, records: dict[bytes, bytes]) -> Entry:
+        """The entry with the map of its data, where it has one in any of the formats (GNU tar manual, appendix D)."""
+        if entry.kind == b"S":
+            places = list(sparse.old_places(block[386:482]))
+            more = block[482]
+            while more:
+                extension = self._exactly(512)
+                places += sparse.old_places(extension[:504])
+                sparse.check_count(places)
+                more = extension[504]
+            entry = entry._replace(kind=b"0", size=_number(block[483:495]))
+        elif records.get(b"GNU.sparse.major") == b"1":
+            places = sparse.read_places(self._map_block)
+        elif entry.sparse is not None:
+            places = list(entry.sparse)
+        else:
+            return entry
+        return entry._replace(sparse=sparse.checked(places, entry.size, self._left))
+
+    def _map_block(self) -> bytes:
+        """A block of the map that stands before the data (sparse format 1.0)."""
+        if self._left < 512:
+            raise _truncated()
+        self._left -= 512
+        return self._exactly(512)
 
     def _block(self) -> bytes | None:
         self._skip()
@@ -104,14 +138,18 @@ class TarReader:
 
     def _exactly(self, count: int, *, at_end: bool = False) -> bytes:
         data = self._read(count)
-        while len(data) < count:
-            more = self._read(count - len(data))
+        if len(data) == count:
+            return data
+        pieces, missing = [data], count - len(data)  # joined once: a million pieces of a byte are no quadratic work
+        while missing:
+            more = self._read(missing)
             if not more:
-                if at_end and not data:
+                if at_end and missing == count:
                     return b""
                 raise _truncated()
-            data += more
-        return data
+            pieces.append(more)
+            missing -= len(more)
+        return b"".join(pieces)
 
     def _extended(self, entry: Entry) -> bytes:
         if entry.size > _MAX_EXTENDED:
@@ -144,6 +182,12 @@ def _number(field: bytes) -> int:
         raise Corrupt(f"the archive has a malformed number in a header: {field!r}") from None
 
 
+def _counting_number(digits: bytes) -> int:
+    if not digits.isdigit() or len(digits) > 20:
+        raise Corrupt("the archive has a malformed number in an extended header")
+    return int(digits)
+
+
 def is_header(block: bytes) -> bool:
     """Whether these 512 bytes begin a tar entry: their checksum is right."""
     if len(block) != 512:
@@ -160,8 +204,6 @@ def _parse(block: bytes) -> Entry:
         if prefix:
             name = prefix + b"/" + name
     kind = block[156:157]
-    if kind == b"S":
-        raise Unsupported("the archive uses GNU's sparse format", hint="pack it without --sparse")
     size = _number(block[124:136])
     if size < 0:
         raise Corrupt("the archive has an entry of negative size")
@@ -186,8 +228,9 @@ def _parse(block: bytes) -> Entry:
 
 
 def _records(data: bytes) -> dict[bytes, bytes]:
-    """pax records; a length that does not fit raises Corrupt."""
+    """pax records; a length that does not fit raises Corrupt. A sparse map of format 0.0 becomes one of 0.1."""
     records: dict[bytes, bytes] = {}
+    places: list[bytes] = []
     position = 0
     while position < len(data):
         space = data.find(b" ", position, position + 20)
@@ -201,21 +244,25 @@ def _records(data: bytes) -> dict[bytes, bytes]:
         key, equals, value = record.partition(b"=")
         if end > len(data) or not record.endswith(b"\n") or not equals or not key:
             raise Corrupt("the archive has a malformed extended header")
+        if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):  # repeated, one pair for each place
+            places.append(value[:-1])
         records[key] = value[:-1]
         position = end
+    if places:
+        records[b"GNU.sparse.map"] = b",".join(places)
     return records
 
 
 def _apply(entry: Entry, records: dict[bytes, bytes]) -> Entry:
     if not records:
         return entry
-    if any(key.startswith(b"GNU.sparse") for key in records):
-        raise Unsupported("the archive uses GNU's sparse format", hint="pack it without --sparse")
     try:
         entry = entry._replace(
-            name=records.get(b"path", entry.name),
+            name=records.get(b"GNU.sparse.name", records.get(b"path", entry.name)),
             link=records.get(b"linkpath", entry.link),
-            size=int(records.get(b"size", entry.size)),
+            size=int(
+                records.get(b"GNU.sparse.realsize", records.get(b"GNU.sparse.size", records.get(b"size", entry.size)))
+            ),
             uid=int(records.get(b"uid", entry.uid)),
             gid=int(records.get(b"gid", entry.gid)),
             mtime=int(float(records.get(b"mtime", entry.mtime)) // 1),
@@ -225,4 +272,4 @@ def _apply(entry: Entry, records: dict[bytes, bytes]) -> Entry:
     if min(entry.size, entry.uid, entry.gid) < 0 or max(entry.uid, entry.gid) > 0xFFFFFFFE:
         raise Corrupt("the archive has a number out of range in an extended header")
     xattrs = {os.fsdecode(key[len(_XATTR) :]): value for key, value in records.items() if key.startswith(_XATTR)}
-    return entry._replace(xattrs=xattrs)
+    return entry._replace(xattrs=xattrs, sparse=sparse.places_in_records(records))

@@ -10,12 +10,13 @@ import errno
 import os
 import stat
 
-from wherry.base.errors import Corrupt, HostileArchive
+from wherry.base.errors import Corrupt, HostileArchive, Unavailable
 from wherry.base.files import remove_directory_at, write_all
 from wherry.base.values import NamedTuple
 from wherry.layer.builder import kept_xattrs
 from wherry.layer.packing import is_whiteout
 from wherry.layer.tarreader import Entry, TarReader
+from wherry.layer.times import DirectoryTimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +30,17 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _OPEN_DIRECTORIES = 512
-_MAX_DEPTH = 200  # two paths of this depth are held open at once
+_MAX_NAME = 4095  # bytes: what a program in the container could name at all (PATH_MAX)
+_MAX_XATTRS = 1 << 16  # bytes of names and values: what Linux lists at most
 _COPY = 1 << 20
 _ZSTD_PIECE = 1 << 12
 
 
 class Limits(NamedTuple):
-    """What one layer may be at most: entries, and bytes of its uncompressed archive."""
+    """What one layer may be at most: entries (with directories that are only implied), and bytes.
+
+    The bytes of its uncompressed archive are limited, and so are those of its files where they are sparse.
+    """
 
     entries: int = 2_000_000
     size: int = 64 << 30
@@ -75,14 +80,17 @@ def _zstd(stream: BinaryIO) -> Callable[[int], bytes]:
     frames = zstandard.ZstdDecompressor()
     frame = frames.decompressobj()
     waiting = b""
+    position = 0
     started = False
 
     def read(_count: int) -> bytes:
-        nonlocal frame, waiting, started
+        nonlocal frame, waiting, position, started
         while True:
             # Little goes in at a time: what comes out is up to 32,000 times as much, and all of it is in memory.
-            waiting = waiting or stream.read(_COPY)
-            data, waiting = waiting[:_ZSTD_PIECE], waiting[_ZSTD_PIECE:]
+            if position >= len(waiting):
+                waiting, position = stream.read(_COPY), 0
+            data = waiting[position : position + _ZSTD_PIECE]
+            position += len(data)
             if not data:
                 if started:
                     raise EOFError("it is cut off")
@@ -93,7 +101,8 @@ def _zstd(stream: BinaryIO) -> Callable[[int], bytes]:
                 raise EOFError(str(error)) from None
             started = True
             if frame.eof:
-                waiting, frame, started = frame.unused_data + waiting, frames.decompressobj(), False
+                position -= len(frame.unused_data)
+                frame, started = frames.decompressobj(), False
             if plain:
                 return plain
 
@@ -140,9 +149,12 @@ class _Unpacker:
         self._limits = limits
         self._overlay = overlay
         self._open: dict[bytes, int] = {}
-        self._times: dict[bytes, int] = {}
+        self._times = DirectoryTimes()
         self._hash = sha256()
         self._size = 0
+        self._sparse_size = 0
+        self._entries = 0
+        self._everything_hidden = False
 
     def close(self) -> None:
         for fd in self._open.values():
@@ -155,12 +167,16 @@ class _Unpacker:
         entries = 0
         for entry in reader:
             entries += 1
-            if entries > self._limits.entries:
-                raise HostileArchive(f"the layer has more than {self._limits.entries} entries")
+            self._count_entry()
             self._entry(entry, reader)
-        for name, mtime in self._times.items():
+        for name, mtime in self._times.deepest_first():
             self._set_time(name, mtime)
         return Unpacked("sha256:" + self._hash.hexdigest(), self._size, entries)
+
+    def _count_entry(self) -> None:
+        self._entries += 1
+        if self._entries > self._limits.entries:
+            raise HostileArchive(f"the layer has more than {self._limits.entries} entries")
 
     def _counted(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
         """Reads in large pieces; hashes, counts and limits what is read."""
@@ -208,7 +224,7 @@ class _Unpacker:
     def _apply_root(self, entry: Entry) -> None:
         if entry.kind == b"5":
             self._finish(self._root, entry)
-            self._times[b"."] = entry.mtime
+            self._times.put(b"", entry.mtime)
 
     def _remove(self, parent: bytes, base: bytes, name: bytes) -> None:
         if not self._overlay:
@@ -231,6 +247,9 @@ class _Unpacker:
 
     def _hide_everything(self) -> None:
         """An opaque root: the kernel does not look for that on a layer's root, so each name below is hidden."""
+        if self._everything_hidden:
+            return
+        self._everything_hidden = True
         for lower in self._lowers:
             for name in os.listdir(lower):
                 try:
@@ -245,24 +264,33 @@ class _Unpacker:
         if (fd := self._open.pop(name, -1)) >= 0:
             self._open[name] = fd  # the directory used last is closed last
             return fd
-        above, _, base = name.rpartition(b"/")
-        parent = self._parent(above)
+        held = name
+        while held and held not in self._open:
+            held = held.rpartition(b"/")[0]
+        for part in name[len(held) :].lstrip(b"/").split(b"/"):
+            parent = self._open[held] if held else self._root
+            held = held + b"/" + part if held else part
+            self._hold(held, self._opened(held, part, parent))
+        return self._open[name]
+
+    def _hold(self, name: bytes, fd: int) -> None:
+        """Keep the directory open; its parent stays, the one used longest ago goes."""
+        if len(self._open) >= _OPEN_DIRECTORIES:
+            os.close(self._open.pop(next(iter(self._open))))
+        self._open[name] = fd
+
+    def _opened(self, name: bytes, base: bytes, parent: int) -> int:
         try:
-            fd = os.open(base, _DIRECTORY, dir_fd=parent)
+            return os.open(base, _DIRECTORY, dir_fd=parent)
         except FileNotFoundError:
-            fd = self._implied(name, base, parent)
+            return self._implied(name, base, parent)
         except NotADirectoryError:
-            fd = self._replaced(name, base, parent)
+            return self._replaced(name, base, parent)
         except OSError as error:
             raise HostileArchive(f"the archive reaches through {os.fsdecode(name)}: {error.strerror}") from None
-        if len(self._open) >= _OPEN_DIRECTORIES:
-            oldest = next(iter(self._open))
-            if not name.startswith(oldest + b"/"):
-                os.close(self._open.pop(oldest))
-        self._open[name] = fd
-        return fd
 
     def _implied(self, name: bytes, base: bytes, parent: int) -> int:
+        self._count_entry()
         os.mkdir(base, 0o755, dir_fd=parent)
         fd = os.open(base, _DIRECTORY, dir_fd=parent)
         os.fchmod(fd, 0o755)  # whatever the umask
@@ -274,7 +302,7 @@ class _Unpacker:
             if stat.S_ISDIR(status.st_mode):
                 os.fchown(fd, status.st_uid, status.st_gid)
                 os.fchmod(fd, stat.S_IMODE(status.st_mode))
-                self._times[name] = int(status.st_mtime // 1)
+                self._times.put(name, int(status.st_mtime // 1))
             break
         return fd
 
@@ -300,8 +328,7 @@ class _Unpacker:
             return
         for held in [held for held in self._open if held == name or held.startswith(name + b"/")]:
             os.close(self._open.pop(held))
-        for timed in [timed for timed in self._times if timed == name or timed.startswith(name + b"/")]:
-            del self._times[timed]
+        self._times.drop(name)
         remove_directory_at(base, fd)
 
     def _directory(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
@@ -315,7 +342,7 @@ class _Unpacker:
                 if is_whiteout(status):
                     os.setxattr(self._parent(name), "trusted.overlay.opaque", b"y")
         self._finish(self._parent(name), entry)
-        self._times[name] = entry.mtime
+        self._times.put(name, entry.mtime)
 
     def _file(self, entry: Entry, name: bytes, fd: int, base: bytes, reader: TarReader) -> None:
         if entry.name.endswith(b"/"):  # an old archive's way to say "directory"
@@ -327,12 +354,28 @@ class _Unpacker:
             self._vacate(name, base, fd)
             target = os.open(base, _CREATE, 0o600, dir_fd=fd)
         try:
-            while data := reader.content(_COPY):
-                write_all(target, data)
+            self._content(target, entry, reader)
             self._finish(target, entry)
             os.utime(target, ns=_times(entry.mtime))
         finally:
             os.close(target)
+
+    def _content(self, target: int, entry: Entry, reader: TarReader) -> None:
+        if entry.sparse is None:
+            while data := reader.content(_COPY):
+                write_all(target, data)
+            return
+        self._sparse_size += entry.size
+        if self._sparse_size > self._limits.size:
+            raise HostileArchive(f"the layer unpacks to more than {self._limits.size} bytes")
+        for offset, length in entry.sparse:
+            os.lseek(target, offset, os.SEEK_SET)
+            left = length
+            while left:
+                data = reader.content(min(left, _COPY))
+                write_all(target, data)
+                left -= len(data)
+        os.ftruncate(target, entry.size)
 
     def _symlink(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
         self._vacate(name, base, fd)
@@ -346,6 +389,7 @@ class _Unpacker:
         if target == name:
             return
         self._vacate(name, base, fd)
+        fd = os.dup(fd)  # the way to the target may be long enough to close what is held open now
         try:
             source = self._parent(above)
             if stat.S_ISDIR(os.lstat(last, dir_fd=source).st_mode):
@@ -355,6 +399,8 @@ class _Unpacker:
             raise Corrupt(
                 f"the archive links {os.fsdecode(name)} to {os.fsdecode(target)}, which it does not hold"
             ) from None
+        finally:
+            os.close(fd)
 
     def _special(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
         kind = {b"3": stat.S_IFCHR, b"4": stat.S_IFBLK, b"6": stat.S_IFIFO}[entry.kind]
@@ -369,16 +415,30 @@ class _Unpacker:
     def _finish(self, fd: int, entry: Entry) -> None:
         os.fchown(fd, entry.uid, entry.gid)
         os.fchmod(fd, entry.mode)
+        if sum(len(key) + len(value) for key, value in entry.xattrs.items()) > _MAX_XATTRS:
+            raise HostileArchive(f"the archive has an entry with more than {_MAX_XATTRS} bytes of attributes")
         for key, value in entry.xattrs.items():
             if kept_xattrs(key):
-                os.setxattr(fd, key, value)
+                _set_xattr(fd, key, value, entry.name)
 
     def _set_time(self, name: bytes, mtime: int) -> None:
-        if name == b".":
+        if not name:
             os.utime(self._root, ns=_times(mtime))
         else:
             above, _, base = name.rpartition(b"/")
             os.utime(base, ns=_times(mtime), dir_fd=self._parent(above), follow_symlinks=False)
+
+
+def _set_xattr(fd: int, key: str, value: bytes, name: bytes) -> None:
+    try:
+        os.setxattr(fd, key, value)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.ENOTSUP, errno.EDQUOT):
+            raise
+        raise Unavailable(
+            f"{os.fsdecode(name)} cannot have its attribute {key} of {len(value)} bytes: {error.strerror}",
+            hint="file systems differ in what they hold: is there space, and are such attributes allowed?",
+        ) from None
 
 
 _FAULTS_OF_THE_ARCHIVE = (errno.EINVAL, errno.ENAMETOOLONG, errno.ENOENT, errno.ERANGE, errno.E2BIG, errno.EOVERFLOW)
@@ -405,7 +465,7 @@ def _clean(name: bytes) -> bytes:
     if b"\0" in name:
         raise HostileArchive(f"the archive has a name with a zero byte: {name!r}")
     if (
-        name.count(b"/") < _MAX_DEPTH
+        len(name) <= _MAX_NAME
         and b".." not in name
         and b"//" not in name
         and not name.startswith((b"/", b"."))
@@ -413,10 +473,9 @@ def _clean(name: bytes) -> bytes:
     ):
         return name.rstrip(b"/")
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    if len(parts) > _MAX_DEPTH:
-        raise HostileArchive(
-            f"the archive has a name of more than {_MAX_DEPTH} components: {os.fsdecode(name)[:80]}..."
-        )
     if b".." in parts:
-        raise HostileArchive(f"the archive has a name that leads outside: {os.fsdecode(name)}")
-    return b"/".join(parts)
+        raise HostileArchive(f"the archive has a name that leads outside: {os.fsdecode(name)[:200]}")
+    clean = b"/".join(parts)
+    if len(clean) > _MAX_NAME:
+        raise HostileArchive(f"the archive has a name of more than {_MAX_NAME} bytes: {os.fsdecode(clean)[:80]}...")
+    return clean

@@ -66,3 +66,35 @@ def test_remove_tree_removes_a_link_and_not_what_it_names(tmp_path):
     with pytest.raises(NotADirectoryError):
         remove_tree(str(tmp_path / "link"))
     assert (tmp_path / "outside").exists()
+
+
+def dig(top, depth):
+    """A chain of `depth` directories, each with a file: far deeper than a path or the stack can say."""
+    directory = os.open(top, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=below))
+        os.close(directory)
+        directory = below
+    os.close(directory)
+
+
+def test_remove_tree_removes_what_no_path_can_name(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+        dig(tmp_path / "tree" / name, 2000)
+    remove_tree(str(tmp_path / "tree"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_remove_tree_of_a_deep_tree_never_follows_a_link(tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/keep").write_text("x")
+    deep = tmp_path / "tree" / "/".join(["d"] * 100)
+    deep.mkdir(parents=True)
+    (deep / "link").symlink_to(tmp_path / "outside")
+    (deep.parent / "link").symlink_to(tmp_path / "outside")
+    remove_tree(str(tmp_path / "tree"))
+    assert (tmp_path / "outside/keep").exists()
+    assert os.listdir(tmp_path) == ["outside"]

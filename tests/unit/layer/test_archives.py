@@ -3,7 +3,10 @@
 import gzip
 import io
 import os
+import socket
+import subprocess
 import tarfile
+import time
 
 import pytest
 import zstandard
@@ -11,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wherry.base.errors import Corrupt, HostileArchive, Unsupported
-from wherry.layer.packing import pack_tree
+from wherry.base.files import remove_tree
+from wherry.layer.packing import pack_tree, pack_upper
 from wherry.layer.tarreader import TarReader
 from wherry.layer.tarwriter import Meta, TarWriter
 from wherry.layer.unpacking import Limits, unpack
@@ -152,7 +156,7 @@ def test_a_tree_comes_back_as_it_was(tmp_path):
         ([({"name": ".wh..."}, b"")], "invalid whiteout"),
         ([({"name": ".wh..wh.aufs"}, b"")], "invalid whiteout"),
         ([({"name": "f"}, b"x"), ({"name": "f/g"}, b"x")], "reaches through"),
-        ([({"name": "/".join("a" * 300)}, b"x")], "components"),
+        ([({"name": "/".join("a" * 2500)}, b"x")], "more than 4095 bytes"),
     ],
 )
 def test_hostile_archives_are_refused_and_write_nothing_outside(tmp_path, members, error):
@@ -184,6 +188,9 @@ def test_a_directory_swapped_for_a_link_is_not_written_through(tmp_path):
 
 def test_limits_hold(tmp_path):
     many = foreign(*(({"name": str(number)}, b"") for number in range(50)))
+    implied = foreign(({"name": "a/b/c/d/e/f/g/h/i/j/k"}, b""))
+    with pytest.raises(HostileArchive, match="more than 10 entries"):
+        take(implied, tmp_path / "implied", limits=Limits(entries=10))
     with pytest.raises(HostileArchive, match="more than 10 entries"):
         take(many, tmp_path / "many", limits=Limits(entries=10))
     bomb = gzip.compress(foreign(({"name": "zeros"}, bytes(50 << 20))))
@@ -263,3 +270,181 @@ def test_implied_directories_do_not_depend_on_the_umask(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "t/a").stat().st_mode & 0o777 == 0o755
+
+
+def test_entries_that_take_turns_leave_what_was_written_last(tmp_path):
+    def build(tar):
+        for number in range(40):
+            tar.directory(b"turn", Meta(0o755, mtime=1))
+            tar.directory(b"turn/below", Meta(0o755, mtime=number))
+            tar.small_file(b"turn", Meta(0o644, mtime=number), b"%d" % number)
+        tar.directory(b"last", Meta(0o755, mtime=7))
+
+    take(archive(build), tmp_path / "t")
+    assert (tmp_path / "t/turn").read_bytes() == b"39"
+    assert (tmp_path / "t/turn").stat().st_mtime == 39
+    assert (tmp_path / "t/last").stat().st_mtime == 7
+
+
+def test_an_opaque_root_that_is_repeated_hides_what_is_below_once(tmp_path):
+    lower = tmp_path / "lower"
+    lower.mkdir()
+    for number in range(2000):
+        (lower / str(number)).touch()
+    data = archive(lambda tar: [tar.small_file(b".wh..wh..opq", Meta(0), b"") for _ in range(2000)])
+    (tmp_path / "t").mkdir()
+    started = time.process_time()
+    unpack(io.BytesIO(data), str(tmp_path / "t"), lowers=[str(lower)])
+    assert time.process_time() - started < 2
+
+
+def test_many_tiny_compressed_frames_are_no_quadratic_work(tmp_path):
+    plain = archive(lambda tar: tar.small_file(b"f", Meta(0o644, xattrs={"trusted.x": b"1" * 40_000}), b""))
+    frames = b"".join(zstandard.compress(plain[number : number + 1]) for number in range(len(plain)))
+    assert len(frames) > 400_000
+    started = time.process_time()
+    take(frames, tmp_path / "t")
+    assert time.process_time() - started < 5
+
+
+def test_headers_for_all_entries_are_left_aside_as_others_do(tmp_path):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers={"uid": "77"}) as tar:
+        tar.addfile(tarfile.TarInfo("f"))
+    take(out.getvalue(), tmp_path / "t")
+    assert (tmp_path / "t/f").stat().st_uid == 0
+
+
+def test_more_attributes_than_a_file_can_have_are_refused(tmp_path):
+    data = archive(lambda tar: tar.small_file(b"f", Meta(0o644, xattrs={"user.x": bytes(70_000)}), b""))
+    with pytest.raises(HostileArchive, match="attributes"):
+        take(data, tmp_path / "t")
+
+
+@pytest.mark.parametrize("form", ["gnu", "posix 0.0", "posix 0.1", "posix 1.0"])
+def test_sparse_files_of_gnu_tar_come_out_whole_and_sparse(tmp_path, form):
+    (tmp_path / "tree").mkdir()
+    content = bytearray(6 << 20)
+    with open(tmp_path / "tree/holes", "wb") as file:
+        for number in range(90):
+            file.seek(number << 16)
+            file.write(b"data %d" % number)
+            content[number << 16 : (number << 16) + 7] = (b"data %d" % number).ljust(7, b"\0")
+        file.truncate(6 << 20)
+    (tmp_path / "tree/after").write_text("after")
+    kind, _, version = form.partition(" ")
+    argv = ["tar", "-C", str(tmp_path / "tree"), "--sparse", f"--format={kind}", "-cf", "-", "holes", "after"]
+    argv[4:4] = [f"--sparse-version={version}"] if version else []
+    data = subprocess.run(argv, check=True, capture_output=True).stdout
+    assert len(data) < 2 << 20
+    take(data, tmp_path / "t")
+    assert (tmp_path / "t/holes").read_bytes() == content
+    assert (tmp_path / "t/holes").stat().st_blocks * 512 < 2 << 20
+    assert (tmp_path / "t/after").read_text() == "after"
+    assert sorted(os.listdir(tmp_path / "t")) == ["after", "holes"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        {"GNU.sparse.map": "0,100", "GNU.sparse.size": "50"},
+        {"GNU.sparse.map": "0,-4", "GNU.sparse.size": "50"},
+        {"GNU.sparse.map": "9,1,3,3", "GNU.sparse.size": "50"},
+        {"GNU.sparse.map": "1", "GNU.sparse.size": "50"},
+        {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "50"},
+        {"GNU.sparse.map": "0,4", "GNU.sparse.size": "x"},
+        {"GNU.sparse.map": "0,4", "GNU.sparse.size": "50", "size": "x"},
+    ],
+)
+def test_a_sparse_map_that_lies_is_refused(tmp_path, records):
+    with pytest.raises(Corrupt, match=r"malformed|cut off"):
+        take(foreign(({"name": "f", "pax_headers": records}, b"data")), tmp_path / "t")
+
+
+def test_a_sparse_file_counts_with_its_whole_size(tmp_path):
+    records = {"GNU.sparse.map": "0,4", "GNU.sparse.size": str(1 << 50)}
+    with pytest.raises(HostileArchive, match="unpacks to more"):
+        take(foreign(({"name": "f", "pax_headers": records}, b"data")), tmp_path / "t")
+
+
+@settings(max_examples=300)
+@given(
+    st.dictionaries(
+        st.sampled_from(["map", "size", "realsize", "major", "name", "offset"]), st.text("0123456789,", max_size=9)
+    )
+)
+def test_any_sparse_map_is_read_or_refused(records):
+    fields = {"name": "f", "pax_headers": {f"GNU.sparse.{key}": value for key, value in records.items()}}
+    try:
+        for entry in (reader := TarReader(io.BytesIO(foreign((fields, b"1\n0\n4\n" + bytes(600)))).read)):
+            while reader.content(100):
+                pass
+            assert entry.size >= 0
+    except Corrupt:
+        pass
+
+
+def test_deep_trees_come_back_and_links_between_them_hold(tmp_path):
+    one, two = b"/".join([b"a"] * 1500), b"/".join([b"b"] * 1500)
+
+    def build(tar):
+        tar.small_file(one + b"/f", Meta(0o644), b"content")
+        tar.hard_link(two + b"/g", Meta(0o644), one + b"/f")
+
+    first = io.BytesIO()
+    take(archive(build), tmp_path / "t")
+    assert os.stat(os.fsencode(tmp_path / "t") + b"/" + two + b"/g").st_nlink == 2
+    packed = pack_tree(str(tmp_path / "t"), first.write)
+    second = io.BytesIO()
+    take(first.getvalue(), tmp_path / "u")
+    assert pack_tree(str(tmp_path / "u"), second.write) == packed
+    remove_tree(str(tmp_path / "t"))
+    remove_tree(str(tmp_path / "u"))
+
+
+def test_packing_what_no_name_can_reach_says_so(tmp_path):
+    directory = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(2500):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+    os.close(directory)
+    with pytest.raises(Unsupported, match="longer than a path can be"):
+        pack_tree(str(tmp_path), io.BytesIO().write)
+    remove_tree(str(tmp_path / "d"))
+
+
+def test_a_snapshot_becomes_what_its_layer_says(tmp_path):
+    upper, lower = tmp_path / "upper", tmp_path / "lower"
+    for root in (upper, lower):
+        for name in ("changed", "untouched", "deep/below"):
+            (root / name).mkdir(parents=True)
+    os.utime(lower / "untouched", (1_000, 1_000))
+    os.chmod(upper / "deep", 0o750)
+    os.chmod(lower / "deep", 0o750)
+    (upper / "changed/file").write_text("x")
+    (upper / "changed/link").symlink_to("file")
+    (upper / "deep/below/old").touch()
+    os.utime(upper / "deep/below/old", ns=(0, 5_123_456_789))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(upper / "changed/socket"))
+    out = io.BytesIO()
+    pack_upper(str(upper), [str(lower)], out.write, clamp_mtime=2_000_000, settle=True)
+    with tarfile.open(fileobj=io.BytesIO(out.getvalue())) as tar:
+        said = {member.name: (member.mtime, member.mode) for member in tar}
+    assert list(said) == ["changed", "changed/file", "changed/link", "deep", "deep/below", "deep/below/old"]
+    assert said["deep"] == (2_000_000, 0o750)
+    assert said["deep/below/old"][0] == 5
+    for name, (mtime, _) in said.items():
+        assert os.lstat(upper / name).st_mtime_ns == mtime * 1_000_000_000
+    assert (upper / "untouched").stat().st_mtime == 1_000
+    assert not (upper / "changed/socket").exists()
+
+
+def test_packing_alone_changes_nothing(tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/f").touch()
+    before = os.lstat(tmp_path / "t/f").st_mtime_ns
+    pack_tree(str(tmp_path / "t"), io.BytesIO().write, clamp_mtime=1)
+    assert os.lstat(tmp_path / "t/f").st_mtime_ns == before

@@ -7,7 +7,7 @@ import os
 from wherry.base.errors import InvalidInput, NotFound
 from wherry.base.progress import Finished, Started
 from wherry.base.values import NamedTuple
-from wherry.build.bases.catalog import FAMILIES, Family, family_of
+from wherry.build.bases.catalog import FAMILIES, Family, family_of, is_description
 from wherry.oci.reference import parse_reference
 
 TYPE_CHECKING = False
@@ -50,27 +50,63 @@ def stand_in(engine: Engine, name: str, progress: Sink, *, ca_bundle: str) -> Im
     return present if present is not None else build_base(engine, family.name, progress, ca_bundle=ca_bundle).image
 
 
-def build_base(engine: Engine, text: str, progress: Sink, *, ca_bundle: str) -> Built:
-    """Make the base image `NAME[:TAG]`; it is named NAME:VERSION, NAME:latest and, where one was given, NAME:TAG."""
+def build_base(engine: Engine, text: str, progress: Sink, *, ca_bundle: str, if_missing: bool = False) -> Built:
+    """Make the base image `NAME[:TAG]`; it is named NAME:VERSION, NAME:latest and, where one was given, NAME:TAG.
+
+    With `if_missing`, one that is there is only named. Raises InvalidInput for a tag that would say something untrue.
+    """
     reference = parse_reference(text, default_tag=False)
     family = family_of(reference)
     if family is None:
         raise InvalidInput(f"no family of base images is called {text}", hint=f"there are: {', '.join(FAMILIES)}")
+    present = find_base(engine, family.name) if if_missing else None
+    if present is not None:
+        return _name(engine, present, family, reference)
+    _check_tag(family, reference, _expected(family), partly=True)
     image = _debian(engine, progress) if family.name == "debian" else _on_debian(engine, family, progress, ca_bundle)
     return _name(engine, image, family, reference)
 
 
+def _expected(family: Family) -> str:
+    """What the version will be, as far as that is known beforehand; empty for unknown."""
+    from wherry.build.bases.debian import candidate, distribution
+
+    if family.name == "debian":
+        return distribution().version
+    return family.version or candidate(family.version_package)
+
+
+def _check_tag(family: Family, reference: Reference, version: str, *, partly: bool = False) -> None:
+    from wherry.build.bases.debian import distribution
+
+    release = distribution()
+    if not reference.tag or (partly and not version):
+        return
+    if not is_description(reference.tag, version, release.codename, partly=partly):
+        raise InvalidInput(
+            f"{family.name}:{reference.tag} is not what this machine can build: from the packages of {release.name}"
+            f" {release.version} ({release.codename}) comes {family.name}:{family.tag(version)}",
+            hint="`wherry build --base-fallback distro` takes that for a name that cannot be pulled, and says so;"
+            f" `wherry tag {family.name}:{family.tag(version)} NAME` gives it a name of your own",
+        )
+
+
 def _name(engine: Engine, image: Image, family: Family, reference: Reference) -> Built:
     version = engine.images.config(image).config.labels[_VERSION]
-    tags = dict.fromkeys(tag for tag in (version, "latest", reference.tag) if tag)
-    names = [reference._replace(tag=tag, repository=f"library/{family.name}") for tag in tags]
+    tags = dict.fromkeys((family.tag(version), version, "latest"))
+    honest = reference._replace(repository=f"library/{family.name}")
+    names = [honest._replace(tag=tag) for tag in tags]
     for name in names:
         engine.store.images.tag(image.manifest_digest, name)
+    _check_tag(family, reference, version)
+    if reference.tag and reference.tag not in tags:
+        names.append(honest)
+        engine.store.images.tag(image.manifest_digest, honest)
     return Built(engine.store.images.get(image.manifest_digest), tuple(name.familiar() for name in names))
 
 
 def _debian(engine: Engine, progress: Sink) -> Image:
-    from wherry.build.bases.debian import build_root, distribution, source_date
+    from wherry.build.bases.debian import build_root, distribution, point_release, source_date
     from wherry.build.layers import make_layer
     from wherry.layer.packing import pack_tree
     from wherry.oci.config import ContainerDefaults, History, ImageConfig
@@ -80,22 +116,23 @@ def _debian(engine: Engine, progress: Sink) -> Image:
 
     release = distribution()
     task = f"debian {release.version}"
+    version = release.version
     progress(Started(task, f"making debian:{release.version} ({release.codename}) from the distribution's packages"))
     epoch = 0
     with engine.store.leases.process() as lease:
 
         def write(directory: str, _work: str, sink: object) -> object:
-            nonlocal epoch
+            nonlocal epoch, version
             build_root(directory, task, progress)
-            epoch = source_date(directory)
-            return pack_tree(directory, sink, clamp_mtime=epoch)  # type: ignore[arg-type]
+            epoch, version = source_date(directory), point_release(directory, release)
+            return pack_tree(directory, sink, clamp_mtime=epoch, settle=True)  # type: ignore[arg-type]
 
         layer = make_layer(engine.store, lease, (), write, 0)  # type: ignore[arg-type]
         platform = host_platform(os.uname().machine)
         step = History(epoch * 1_000_000_000, f"mmdebstrap --variant=minbase {release.codename}")
         config = ImageConfig(
             platform.architecture,
-            config=ContainerDefaults(cmd=("bash",), labels=_labels("debian", release.version, release, epoch)),
+            config=ContainerDefaults(cmd=("bash",), labels=_labels("debian", version, release, epoch)),
             rootfs=(layer.diff_id,),
             history=(step,),
             created=step.created,

@@ -10,7 +10,7 @@ import glob
 import os
 
 from wherry.base.errors import ProgramFailed, Unavailable, Unsupported
-from wherry.base.files import remove_if_exists, remove_tree
+from wherry.base.files import ensure_directory, remove_if_exists, remove_tree
 from wherry.base.programs import require
 from wherry.base.progress import Output
 from wherry.base.values import NamedTuple
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Distribution", "build_root", "distribution", "source_date"]
+__all__ = ["Distribution", "build_root", "candidate", "distribution", "point_release", "source_date"]
 
 _EMPTIED = ("var/log", "var/cache/apt", "var/lib/apt/lists", "var/cache/ldconfig", "var/cache/debconf", "tmp", "run")
 _REMOVED = (
@@ -92,7 +92,9 @@ def build_root(target: str, task: str, progress: Callable[[Output], object]) -> 
     ]
     argv += [release.codename, target, *_sources(release.codename)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(_DAY), "LC_ALL": "C"}
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as child:
+    with subprocess.Popen(
+        argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, umask=0o022
+    ) as child:
         last = b""
         for line in child.stderr or ():
             progress(Output(task, 2, line))
@@ -118,8 +120,8 @@ def _normalise(root: str) -> None:
     if os.path.exists(f"{root}/etc/machine-id"):
         with open(f"{root}/etc/machine-id", "w", encoding="ascii"):
             pass
-    os.makedirs(f"{root}/var/lib/apt/lists/partial", exist_ok=True)
-    os.makedirs(f"{root}/var/cache/apt/archives/partial", exist_ok=True)
+    for directory in ("var/lib/apt/lists/partial", "var/cache/apt/archives", "var/cache/apt/archives/partial"):
+        ensure_directory(f"{root}/{directory}", 0o755)
 
 
 def source_date(root: str) -> int:
@@ -130,3 +132,28 @@ def source_date(root: str) -> int:
             if name.startswith("changelog"):
                 newest = max(newest, int(os.lstat(f"{directory}/{name}").st_mtime))
     return newest
+
+
+def point_release(root: str, release: Distribution) -> str:
+    """The version of the Debian in `root` with its point release, as 12.5; for its children just their version."""
+    with open(f"{root}/etc/debian_version", encoding="ascii", errors="replace") as file:
+        version = file.read().strip()
+    return version if version.startswith(f"{release.version}.") else release.version
+
+
+def candidate(package: str) -> str:
+    """The numbers of the version that apt would install of a package, without Debian's own; empty for unknown."""
+    import re
+    import subprocess
+
+    try:
+        answer = subprocess.run(
+            ["apt-cache", "policy", package],
+            capture_output=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError:
+        return ""
+    found = re.search(rb"Candidate: (?:[0-9]+:)?([0-9]+(?:\.[0-9]+)*)", answer.stdout)
+    return found[1].decode() if found else ""

@@ -63,16 +63,14 @@ def _build(argv: list[str]) -> int:
     )
     usage = "[OPTIONS] NAME[:TAG] [NAME[:TAG]...]"
     parsed = Command("wherry base build", usage, "Make base images from packages", flags, least=1).parse(argv)
-    from wherry.build.bases import build_base, family_of, find_base
+    from wherry.build.bases import build_base
     from wherry.cli.progress import choose
     from wherry.cli.verbs.build import ca_bundle
-    from wherry.oci.reference import parse_reference
 
     opened, sink = engine(), choose(parsed["progress"], sys.stderr)
     for name in parsed.args:
-        family = family_of(parse_reference(name))
-        if parsed["if-missing"] and family is not None and find_base(opened, family.name) is not None:
-            continue
-        built = build_base(opened, name, sink, ca_bundle=ca_bundle(parsed["ca-bundle"]))
+        built = build_base(
+            opened, name, sink, ca_bundle=ca_bundle(parsed["ca-bundle"]), if_missing=bool(parsed["if-missing"])
+        )
         print(f"{short_id(built.image.id)}  {'  '.join(built.names)}")
     return 0
