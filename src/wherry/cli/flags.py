@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["Command", "Flag", "Help", "Parsed"]
+__all__ = ["Command", "Flag", "Help", "Misuse", "Parsed"]
 
 _TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
 
 
 class Help(Exception):  # noqa: N818 (not an error)
     """The user asked for help; the text is the argument."""
+
+
+class Misuse(UsageError):
+    """A wrong count of arguments, an unknown verb, no terminal where one is needed: exit code 1 for every verb."""
 
 
 class Flag:
@@ -172,10 +176,14 @@ class Command:
         wanted = self.least if exact or len(args) < self.least else self.most or 0
         how = "exactly" if exact else "at least" if len(args) < self.least else "at most"
         what = f"{how} {wanted} argument{'' if wanted == 1 else 's'}" if wanted else "no arguments"
-        raise self._usage(f'"{self.path}" {"requires" if wanted else "accepts"} {what}.')
+        message = f'"{self.path}" {"requires" if wanted else "accepts"} {what}.'
+        raise Misuse(message, hint=self._hint())
 
     def _usage(self, message: str) -> UsageError:
-        return UsageError(message, hint=f"See '{self.path} --help'.")
+        return UsageError(message, hint=self._hint())
+
+    def _hint(self) -> str:
+        return f"See '{self.path} --help'."
 
     def help(self) -> str:
         """The text of `--help`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import ChainMap
 
 from wherry.base.errors import InvalidInput
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-__all__ = ["Template"]
+__all__ = ["Row", "Template"]
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>-?\d+)|(?P<sign>:=|=|\||\(|\)|,)'
@@ -25,15 +26,37 @@ _TOKEN = re.compile(
 _ACTION = re.compile(r"\{\{(-\s)?(.*?)(\s-)?\}\}", re.DOTALL)
 
 
-class Template:
-    """Parsed once, rendered for many values. Raises InvalidInput in Docker's words for what is not a template."""
+class Row(dict):  # type: ignore[type-arg]
+    """One line of a list, as Docker's formatter sees it: fields may be functions (`.Label "key"`), JSON is sorted."""
 
-    def __init__(self, text: str) -> None:
+
+class _Map(dict):  # type: ignore[type-arg]
+    """A Go map, as opposed to a struct: a key that it lacks is no error."""
+
+
+class Template:
+    """Parsed once, rendered for many values. Raises InvalidInput in Docker's words for what is not a template.
+
+    `maps` names the fields whose values are maps in Docker's types: a key that they lack has no value.
+    """
+
+    def __init__(self, text: str, maps: frozenset[str] = frozenset()) -> None:
         self._nodes = _Parser(text).parse()
+        self._maps = maps
 
     def render(self, value: Any) -> str:
         """The text for one value."""
-        return "".join(_run(self._nodes, value, {"$": value}))
+        marked = _mark(value, self._maps) if self._maps else value
+        return "".join(_run(self._nodes, marked, ChainMap({"$": marked})))
+
+
+def _mark(value: Any, maps: frozenset[str]) -> Any:
+    if isinstance(value, list):
+        return [_mark(item, maps) for item in value]
+    if not isinstance(value, dict):
+        return value
+    marked = {name: _mark(item, maps) for name, item in value.items()}
+    return {name: _Map(item) if name in maps and isinstance(item, dict) else item for name, item in marked.items()}
 
 
 class _Parser:
@@ -109,21 +132,22 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return tokens
 
 
-def _pipeline(text: str) -> tuple[list[str], Any]:
-    """The variables that are assigned, and the expression."""
+def _pipeline(text: str) -> tuple[tuple[bool, list[str]], Any]:
+    """The variables (and whether they are declared, `:=`, or set again, `=`), and the expression."""
     tokens = _tokens(text)
     variables: list[str] = []
+    declares = True
     signs = [value for kind, value in tokens if kind == "sign"]
     if ":=" in signs or "=" in signs:
         while tokens and tokens[0][1] not in (":=", "="):
             kind, value = tokens.pop(0)
             if kind == "word":
                 variables.append(value)
-        tokens.pop(0)
+        declares = tokens.pop(0)[1] == ":="
     expression = _expression(tokens)
     if tokens:
         raise _bad(f"unexpected {tokens[0][1]!r}")
-    return variables, expression
+    return (declares, variables), expression
 
 
 def _expression(tokens: list[tuple[str, str]]) -> Any:
@@ -164,18 +188,20 @@ def _operand(tokens: list[tuple[str, str]]) -> Any:
         raise _bad(f"unexpected {value!r} in operand")
     if value in ("true", "false", "nil"):
         return ("literal", {"true": True, "false": False, "nil": None}[value])
+    if value[0] not in ".$" and value not in _FUNCTIONS:
+        raise _bad(f'function "{value}" not defined')
     return ("name", value)
 
 
-def _run(nodes: list[Any], dot: Any, scope: dict[str, Any]) -> Iterator[str]:
+def _run(nodes: list[Any], dot: Any, scope: ChainMap[str, Any]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, str):
             yield node
         elif node[0] == "print":
             _, variables, expression = node
             value = _evaluate(expression, dot, scope)
-            if variables:
-                scope[variables[0]] = value
+            if variables[1]:
+                _assign(variables, value, scope)
             else:
                 yield show(value)
         elif node[0] == "range":
@@ -183,20 +209,34 @@ def _run(nodes: list[Any], dot: Any, scope: dict[str, Any]) -> Iterator[str]:
         else:
             word, variables, expression, body, otherwise = node
             value = _evaluate(expression, dot, scope)
-            if variables:
-                scope[variables[0]] = value
+            block = scope.new_child()
+            if variables[1]:
+                _assign(variables, value, block)
             inner = value if word == "with" and value else dot
-            yield from _run(body if value else otherwise, inner, scope)
+            yield from _run(body if value else otherwise, inner, block)
 
 
-def _range(node: tuple[Any, ...], dot: Any, scope: dict[str, Any]) -> Iterator[str]:
-    _, variables, expression, body, otherwise = node
+def _assign(variables: tuple[bool, list[str]], value: Any, scope: ChainMap[str, Any]) -> None:
+    """`:=` makes a variable of this block; `=` sets the one that is in sight."""
+    declares, (name, *_) = variables
+    if declares:
+        scope[name] = value
+        return
+    for block in scope.maps:
+        if name in block:
+            block[name] = value
+            return
+    raise _bad(f"undefined variable: {name}")
+
+
+def _range(node: tuple[Any, ...], dot: Any, scope: ChainMap[str, Any]) -> Iterator[str]:
+    _, (_, variables), expression, body, otherwise = node
     value = _evaluate(expression, dot, scope)
     pairs = sorted(value.items()) if isinstance(value, dict) else list(enumerate(value or ()))
     if not pairs:
         yield from _run(otherwise, dot, scope)
     for key, item in pairs:
-        inner = dict(scope)
+        inner = scope.new_child()
         if len(variables) == 2:
             inner[variables[0]], inner[variables[1]] = key, item
         elif variables:
@@ -204,7 +244,7 @@ def _range(node: tuple[Any, ...], dot: Any, scope: dict[str, Any]) -> Iterator[s
         yield from _run(body, item, inner)
 
 
-def _evaluate(expression: Any, dot: Any, scope: dict[str, Any]) -> Any:
+def _evaluate(expression: Any, dot: Any, scope: ChainMap[str, Any]) -> Any:
     head = expression[0]
     if head == "literal":
         return expression[1]
@@ -214,13 +254,15 @@ def _evaluate(expression: Any, dot: Any, scope: dict[str, Any]) -> Any:
         return _lookup(expression[1], dot, scope)
     if isinstance(head, tuple) and head[0] == "name" and head[1] in _FUNCTIONS:
         return _call(head[1], expression[1:], dot, scope)
+    if len(expression) > 1 and callable(method := _evaluate(head, dot, scope)):
+        return method(*(_evaluate(argument, dot, scope) for argument in expression[1:]))
     if len(expression) > 1:
         shown = head[1] if isinstance(head, tuple) else head
         raise _bad(f'function "{shown}" not defined')
     return _evaluate(head, dot, scope)
 
 
-def _call(name: str, arguments: tuple[Any, ...], dot: Any, scope: dict[str, Any]) -> Any:
+def _call(name: str, arguments: tuple[Any, ...], dot: Any, scope: ChainMap[str, Any]) -> Any:
     if name in ("and", "or"):
         value: Any = None
         for argument in arguments:
@@ -234,7 +276,7 @@ def _call(name: str, arguments: tuple[Any, ...], dot: Any, scope: dict[str, Any]
         raise InvalidInput(f"template: :1: error calling {name}: {error}") from None
 
 
-def _lookup(name: str, dot: Any, scope: dict[str, Any]) -> Any:
+def _lookup(name: str, dot: Any, scope: ChainMap[str, Any]) -> Any:
     if name == ".":
         return dot
     if name.startswith("."):
@@ -242,7 +284,7 @@ def _lookup(name: str, dot: Any, scope: dict[str, Any]) -> Any:
     root, *path = name.split(".")
     if root.startswith("$"):
         if root not in scope:
-            raise _bad(f'undefined variable "{root}"')
+            raise _bad(f"undefined variable: {root}")
         return _walk(scope[root], path)
     if name in _FUNCTIONS:
         return _call(name, (), dot, scope)
@@ -253,6 +295,12 @@ def _walk(value: Any, path: list[str]) -> Any:
     for name in path:
         if not isinstance(value, dict):
             raise InvalidInput(f"template: :1: can't evaluate field {name} in type {type(value).__name__}")
+        if isinstance(value, _Map) and name not in value:
+            return None
+        if isinstance(value, Row) and name not in value:
+            raise InvalidInput(
+                f'failed to execute template: template: :1: executing "" at <.{name}>: can\'t evaluate field {name}'
+            )
         if name not in value:
             raise InvalidInput(f'template: :1: map has no entry for key "{name}"')
         value = value[name]
@@ -270,6 +318,14 @@ def show(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + " ".join(show(item) for item in value) + "]"
     return str(value)
+
+
+def _json(value: Any) -> str:
+    if not isinstance(value, Row):
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    fields = {name: field for name, field in sorted(value.items()) if not callable(field)}
+    text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")  # as Go's encoder does
 
 
 def _index(value: Any, *keys: Any) -> Any:
@@ -299,7 +355,7 @@ def _join(values: Any, separator: str = " ") -> str:
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "and": lambda: None,
     "or": lambda: None,
-    "json": lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+    "json": _json,
     "split": lambda text, separator: text.split(separator),
     "join": _join,
     "title": lambda text: text[:1].upper() + text[1:],

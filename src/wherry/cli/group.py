@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from wherry.base.errors import UsageError
-from wherry.cli.flags import Help
+from wherry.cli.flags import Help, Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def dispatch(
     if word in own:
         return own[word](argv[2:])
     if word not in verbs:
-        raise UsageError(f"unknown command: wherry {group} {word}", hint=f"See 'wherry {group} --help'.")
+        raise Misuse(f"unknown command: wherry {group} {word}", hint=f"See 'wherry {group} --help'.")
     from importlib import import_module
 
     from wherry.cli.main import module_of

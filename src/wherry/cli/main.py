@@ -16,7 +16,7 @@ from wherry.base.errors import (
     UsageError,
     WherryError,
 )
-from wherry.cli.flags import Help
+from wherry.cli.flags import Help, Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,13 +90,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(verb: str, arguments: list[str]) -> int:
+    if verb == "help" and arguments[1:]:
+        verb, arguments = arguments[1], [*arguments[1:], "--help"]
     if verb in ("help", "--help", "-h"):
         print(_overview())
         return 0
     if verb in ("--version", "-v"):
         verb, arguments = "version", ["version", "--short"]
     if verb not in _VERBS:
-        raise UsageError(f"'{verb}' is not a wherry command.", hint="See 'wherry --help'")
+        raise Misuse(f"'{verb}' is not a wherry command.", hint="See 'wherry --help'")
     from importlib import import_module
 
     code: int = import_module(module_of(verb)).run(arguments)
@@ -151,6 +153,8 @@ def _exit_code(error: WherryError, verb: str) -> int:
         return 126
     if isinstance(error, StepFailed):
         return error.exit_code
+    if isinstance(error, Misuse):
+        return 1
     if isinstance(error, UsageError) or verb in ("run", "create"):
         return 125
     return 1

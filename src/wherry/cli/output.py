@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["ago", "human_size", "print_list", "render_one", "short_id"]
 
 
+_JSON = "{{json .}}"
+
+
 def short_id(identifier: str, *, whole: bool = False) -> str:
     """The first twelve digits, or all with the algorithm's name as it is."""
     return identifier if whole else identifier.removeprefix("sha256:")[:12]
@@ -36,48 +39,43 @@ def ago(timestamp: int, now: int) -> str:
 def print_list(rows: Iterable[Mapping[str, Any]], columns: Sequence[tuple[str, str]], format: str) -> None:
     """Print rows as a table of `columns` (heading, field), as JSON lines, or by a Go template (`table` or not)."""
     values = list(rows)
-    if format == "json":
-        for value in values:
-            print(json.dumps(dict(value), ensure_ascii=False))
-        return
     if not format or format == "table":
         _print_table([[str(value[field]) for _, field in columns] for value in values], [name for name, _ in columns])
         return
-    _print_template(values, columns, format)
+    _print_template(values, columns, _JSON if format == "json" else format)
 
 
 def _print_template(values: list[Mapping[str, Any]], columns: Sequence[tuple[str, str]], format: str) -> None:
-    from wherry.cli.gotemplate import Template
+    from wherry.cli.gotemplate import Row, Template
 
     as_table = format.startswith("table ")
     text = format.removeprefix("table ").replace("\\t", "\t").replace("\\n", "\n")
     template = Template(text)
-    lines = [template.render(dict(value)) for value in values]
+    lines = [template.render(Row(value)) for value in values]
     if not as_table:
         for line in lines:
             print(line)
         return
     known = {field: name for name, field in columns}
     fields = {field for value in values for field in value} | set(known)
-    heading = template.render({field: known.get(field, field.upper()) for field in fields})
+    headings: dict[str, Any] = {field: known.get(field, field.upper()) for field in fields}
+    heading = template.render(Row({**headings, "Label": lambda name: name}))
     _print_table([line.split("\t") for line in lines], heading.split("\t"))
 
 
 def _print_table(rows: list[list[str]], headings: list[str]) -> None:
-    """Columns padded to the widest cell and three blanks, as Docker's tabwriter does."""
+    """Columns padded to the widest cell and three blanks, at least ten wide in all, as Docker's tabwriter does."""
     lines = [headings, *rows]
     widths = [max(len(line[index]) for line in lines if index < len(line)) for index in range(len(headings))]
     for line in lines:
-        cells = [cell.ljust(width + 3) for cell, width in zip(line[:-1], widths, strict=False)]
-        print("".join([*cells, line[-1]]).rstrip() if line[-1] == "" else "".join([*cells, line[-1]]))
+        cells = [cell.ljust(max(width + 3, 10)) for cell, width in zip(line[:-1], widths, strict=False)]
+        print("".join([*cells, line[-1]]))
 
 
-def render_one(value: Any, format: str) -> str:
-    """One value by a Go template, or as JSON for an empty format and `json`."""
-    if format == "json":
-        return json.dumps(value, ensure_ascii=False)
+def render_one(value: Any, format: str, maps: frozenset[str] = frozenset()) -> str:
+    """One value by a Go template, or as JSON for an empty format and `json`. `maps`: see `Template`."""
     if not format:
         return json.dumps(value, indent=4, ensure_ascii=False)
     from wherry.cli.gotemplate import Template
 
-    return Template(format).render(value)
+    return Template(_JSON if format == "json" else format, maps).render(value)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 
-from wherry.base.errors import InvalidInput
-from wherry.engine.request import DeviceRequest, MountRequest, PortRequest, RestartPolicy, UlimitRequest
+from wherry.base.errors import InvalidInput, UsageError
+from wherry.engine.request import DeviceRequest, MountRequest, RestartPolicy, UlimitRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "parse_add_host",
     "parse_cpus",
     "parse_device",
+    "parse_dns",
     "parse_duration",
     "parse_environment",
     "parse_labels",
+    "parse_mac",
     "parse_mount",
-    "parse_ports",
     "parse_restart",
     "parse_size",
+    "parse_sysctls",
     "parse_tmpfs",
     "parse_ulimit",
     "parse_volume",
@@ -56,49 +59,6 @@ def parse_duration(text: str) -> int:
         raise InvalidInput(f'time: invalid duration "{text}"', hint="write for instance 30s or 1m30s")
     parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
     return round(sum(float(number) * _SECONDS[unit] for number, unit in parts) * 1_000_000_000)
-
-
-def parse_ports(text: str) -> list[PortRequest]:
-    """`[[ip:][hostPort]:]containerPort[/protocol]`, with ranges on both sides."""
-    body, _, protocol = text.partition("/")
-    protocol = protocol or "tcp"
-    if protocol not in ("tcp", "udp", "sctp"):
-        raise InvalidInput(f"Invalid proto: {protocol}")
-    rest, _, container = body.rpartition(":")
-    address, host = _host_part(rest)
-    inside = _port_range(container, text)
-    outside = _port_range(host, text) if host and host != "0" else None
-    if outside is not None and len(outside) != len(inside) and len(inside) != 1:
-        raise InvalidInput(f"Invalid ranges specified for container and host Ports: {container} and {host}")
-    return [
-        PortRequest(port, protocol, address, outside[index] if outside is not None else 0)
-        for index, port in enumerate(inside)
-    ]
-
-
-def _host_part(rest: str) -> tuple[str, str]:
-    if rest.startswith("["):
-        address, _, host = rest[1:].partition("]")
-        return address, host.removeprefix(":")
-    if rest.count(":") == 0:
-        return "", rest
-    address, _, host = rest.rpartition(":")
-    if address.count(".") != 3 and address:
-        raise InvalidInput(f"Invalid ip address: {address}")
-    return address, host
-
-
-def _port_range(text: str, whole: str) -> list[int]:
-    first, dash, last = text.partition("-")
-    if not (first + last).isascii() or not first.isdigit() or (dash and not last.isdigit()):
-        raise InvalidInput(
-            f"Invalid containerPort: {text}" if text else f"No port specified: {whole}<empty>",
-            hint="write [address:][hostPort:]containerPort[/protocol]",
-        )
-    ports = list(range(int(first), int(last or first) + 1))
-    if not ports or ports[-1] > 65535 or ports[0] < 1:
-        raise InvalidInput(f"Invalid range for a port: {text}", hint="ports are numbers from 1 to 65535")
-    return ports
 
 
 def parse_volume(text: str) -> MountRequest:
@@ -249,5 +209,64 @@ def _environment_file(path: str) -> list[str]:
 def parse_labels(given: Iterable[str], files: Iterable[str]) -> dict[str, str]:
     """`key=value` or `key`; files hold one each line."""
     entries = [entry for path in files for entry in _environment_file(path)]
-    pairs = (entry.partition("=") for entry in [*entries, *given])
+    pairs = [entry.partition("=") for entry in [*entries, *given]]
+    for key, equals, value in pairs:
+        if not key:
+            text = f"{key}{equals}{value}"
+            raise UsageError(f'invalid argument "{text}" for "-l, --label" flag: invalid label \'{text}\': empty name')
     return {key: value for key, _, value in pairs}
+
+
+def _is_address(text: str) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_dns(text: str) -> str:
+    """The address of a name server."""
+    if not _is_address(text.strip()):
+        raise UsageError(f'invalid argument "{text}" for "--dns" flag: {text} is not an ip address')
+    return text.strip()
+
+
+def parse_add_host(text: str) -> str:
+    """`name:address`, where the address may be `host-gateway`."""
+    name, colon, address = text.partition(":")
+    if not name or not colon:
+        raise UsageError(f'invalid argument "{text}" for "--add-host" flag: bad format for add-host: "{text}"')
+    if address != "host-gateway" and not _is_address(address.strip("[]")):
+        raise UsageError(
+            f'invalid argument "{text}" for "--add-host" flag: invalid IP address in add-host: "{address}"'
+        )
+    return text
+
+
+def parse_mac(text: str) -> str:
+    """Six bytes in hexadecimal, or empty."""
+    import re
+
+    if text and not re.fullmatch(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", text):
+        raise InvalidInput(f"{text} is not a valid mac address")
+    return text.replace("-", ":").lower()
+
+
+_SYSCTLS = frozenset(
+    "kernel.msgmax kernel.msgmnb kernel.msgmni kernel.sem kernel.shmall kernel.shmmax kernel.shmmni"
+    " kernel.shm_rmid_forced".split()
+)
+
+
+def parse_sysctls(given: Iterable[str]) -> dict[str, str]:
+    """`name=value`, of those that belong to a container's own namespaces."""
+    values = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not (name in _SYSCTLS or name.startswith(("net.", "fs.mqueue."))):
+            raise UsageError(f'invalid argument "{text}" for "--sysctl" flag: sysctl \'{text}\' is not whitelisted')
+        values[name] = value
+    return values

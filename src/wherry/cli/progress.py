@@ -80,7 +80,7 @@ class _Live:
         self._tail: list[str] = []
         self._partial = b""
         self._advance = ""
-        self._drawn = 0
+        self._drawn: list[int] = []  # the width of each line that is to be drawn anew
         self._last = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -121,22 +121,57 @@ class _Live:
         self._stream.flush()
 
     def _draw(self, task: str) -> None:
-        import shutil
-
         self._erase()
         self._last = time.monotonic()
-        width = shutil.get_terminal_size().columns
+        columns, rows = self._size()
         seconds = self._last - self._begun.get(task, self._last)
         lines = [
             f"• {self._titles.get(task, task)}  {seconds:.1f}s{self._advance}",
             *(f"   {line}" for line in self._tail),
         ]
-        for line in lines:
-            self._stream.write(line[: width - 1] + "\n")
+        shown = [_fit(line, columns - 1) for line in [lines[0], *lines[1:][-max(rows - 2, 0) :]]]
+        self._stream.write("".join(f"{line}\n" for line in shown))
         self._stream.flush()
-        self._drawn = len(lines)
+        self._drawn = [sum(map(_cells, line)) for line in shown]
+
+    def _size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal that is drawn on, now."""
+        import os
+
+        try:
+            size = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):
+            return 80, 24
+        return size.columns or 80, size.lines or 24
 
     def _erase(self) -> None:
+        """Go back over what was drawn; a terminal made narrower since has broken its lines into several."""
         if self._drawn:
-            self._stream.write(f"\x1b[{self._drawn}A\x1b[J")
-            self._drawn = 0
+            columns, _ = self._size()
+            above = sum(max(1, -(-width // columns)) for width in self._drawn)
+            self._stream.write(f"\x1b[{above}A\r\x1b[J")
+            self._drawn = []
+
+
+def _cells(letter: str) -> int:
+    """How many columns a terminal gives it."""
+    from unicodedata import category, combining, east_asian_width
+
+    if combining(letter) or category(letter) in ("Cf", "Cc"):
+        return 0
+    return 2 if east_asian_width(letter) in "WF" else 1
+
+
+def _fit(line: str, columns: int) -> str:
+    """What of `line` fits, without what would move the cursor or colour the rest."""
+    import re
+
+    plain = re.sub(
+        r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\\\)?|.)|[\x00-\x08\x0b-\x1f\x7f]", "", line.expandtabs()
+    )
+    width = 0
+    for index, letter in enumerate(plain):
+        width += _cells(letter)
+        if width > columns:
+            return plain[:index]
+    return plain

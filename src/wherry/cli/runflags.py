@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.cli import parsing
+from wherry.cli import parsing, ports
 from wherry.cli.flags import Flag
 from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest
 
@@ -132,14 +132,14 @@ def container_request(parsed: Parsed) -> ContainerRequest:
         stop_signal=parsed["stop-signal"],
         stop_timeout=parsed["stop-timeout"] if "stop-timeout" in parsed.given else None,
         network=parsed["net"] or parsed["network"],
-        ports=tuple(port for text in parsed["publish"] for port in parsing.parse_ports(text)),
+        ports=tuple(port for text in parsed["publish"] for port in ports.parse_ports(text)),
         publish_all=parsed["publish-all"],
-        expose=tuple(text if "/" in text else f"{text}/tcp" for text in parsed["expose"]),
-        add_hosts=tuple(parsed["add-host"]),
-        dns=tuple(parsed["dns"]),
+        expose=ports.parse_expose(parsed["expose"]),
+        add_hosts=tuple(map(parsing.parse_add_host, parsed["add-host"])),
+        dns=tuple(map(parsing.parse_dns, parsed["dns"])),
         dns_search=tuple(parsed["dns-search"]),
         dns_options=tuple(parsed["dns-option"]),
-        mac_address=parsed["mac-address"],
+        mac_address=parsing.parse_mac(parsed["mac-address"]),
         ip_address=parsed["ip"],
         mounts=tuple(mounts),
         volumes_from=tuple(parsed["volumes-from"]),
@@ -149,7 +149,7 @@ def container_request(parsed: Parsed) -> ContainerRequest:
         cap_drop=tuple(parsed["cap-drop"]),
         security_opt=tuple(parsed["security-opt"]),
         devices=tuple(map(parsing.parse_device, parsed["device"])),
-        sysctls=parsing.parse_labels(parsed["sysctl"], ()),
+        sysctls=parsing.parse_sysctls(parsed["sysctl"]),
         pid_mode=parsed["pid"],
         ipc_mode=parsed["ipc"],
         uts_mode=parsed["uts"],

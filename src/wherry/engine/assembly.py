@@ -12,6 +12,7 @@ import sys
 from wherry.base.errors import Conflict, InvalidInput
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.values import NamedTuple
+from wherry.engine.admission import check_request
 from wherry.engine.configuration import configure
 from wherry.engine.mounting import decide_mounts, fill_volumes, spec_mounts
 from wherry.engine.records import NetworkState
@@ -95,6 +96,7 @@ class Assembly:
 
     def check(self, request: ContainerRequest, image: Image) -> None:
         """Raise what can be known to be wrong before anything is made."""
+        check_request(request)
         configure("0" * 64, request, self._store.images.config(image).config)
         granted_capabilities(request)
         mode, _, other = request.network.partition(":")
@@ -344,7 +346,7 @@ def _bridge(network: Network) -> Bridge:
 def _wanted_ports(request: ContainerRequest, config: Configuration) -> list[PortMapping]:
     from wherry.network import PortMapping
 
-    wanted = [PortMapping(port.container_port, port.protocol, port.host_ip, port.host_port) for port in request.ports]
+    wanted = [PortMapping(*port) for port in request.ports]
     if request.publish_all:
         published = {(port.container_port, port.protocol) for port in wanted}
         for exposed in config.exposed_ports:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wherry.engine.configuration import Configuration
     from wherry.engine.networks import Network
     from wherry.engine.records import Container
-    from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest
+    from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest, PortRequest
     from wherry.engine.volumes import Volume
     from wherry.oci.config import ImageConfig
     from wherry.store import Image, Store
@@ -57,7 +57,7 @@ def inspect_container(
         "GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": f"{directory}/upper", "WorkDir": f"{directory}/work"}},
         "Mounts": [_mount(mount) for mount in mounts],
         "Config": _config(container, config),
-        "NetworkSettings": _network_settings(container),
+        "NetworkSettings": _network_settings(container, config),
     }
 
 
@@ -150,9 +150,15 @@ def _port_bindings(request: ContainerRequest) -> dict[str, list[dict[str, str]]]
     bindings: dict[str, list[dict[str, str]]] = {}
     for port in request.ports:
         bindings.setdefault(f"{port.container_port}/{port.protocol}", []).append(
-            {"HostIp": port.host_ip, "HostPort": str(port.host_port) if port.host_port else ""}
+            {"HostIp": port.host_ip, "HostPort": _host_port(port)}
         )
     return bindings
+
+
+def _host_port(port: PortRequest) -> str:
+    if port.host_port_end:
+        return f"{port.host_port}-{port.host_port_end}"
+    return str(port.host_port) if port.host_port else ""
 
 
 def _mount(mount: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +187,7 @@ def _config(container: Container, config: Configuration) -> dict[str, Any]:
         "Tty": request.tty,
         "OpenStdin": request.stdin_open,
         "StdinOnce": attached and request.stdin_open,
-        "Env": list(config.environment),
+        "Env": [entry for entry in config.environment if entry not in _given_by_us(config, request)],
         "Cmd": list(config.command) if config.command is not None else None,
         **({"Healthcheck": _healthcheck(config.healthcheck)} if config.healthcheck else {}),
         "Image": container.image,
@@ -189,10 +195,16 @@ def _config(container: Container, config: Configuration) -> dict[str, Any]:
         "WorkingDir": config.working_dir if config.working_dir != "/" else "",
         "Entrypoint": list(config.entrypoint) if config.entrypoint is not None else None,
         "OnBuild": None,
-        "Labels": config.labels,
+        "Labels": dict(sorted(config.labels.items())),
         "StopSignal": config.stop_signal,
         **({"StopTimeout": request.stop_timeout} if request.stop_timeout is not None else {}),
     }
+
+
+def _given_by_us(config: Configuration, request: ContainerRequest) -> tuple[str, ...]:
+    """What every container's environment has without anybody asking; Docker does not show it."""
+    own = (f"HOSTNAME={config.hostname}", "TERM=xterm")
+    return tuple(entry for entry in own if entry not in request.environment)
 
 
 def _healthcheck(health: HealthRequest) -> dict[str, Any]:
@@ -205,17 +217,19 @@ def _healthcheck(health: HealthRequest) -> dict[str, Any]:
     }
 
 
-def describe_ports(container: Container) -> dict[str, list[dict[str, str]] | None]:
-    """`NetworkSettings.Ports`: what is published, by container port."""
+def describe_ports(container: Container, exposed: Iterable[str]) -> dict[str, list[dict[str, str]] | None]:
+    """`NetworkSettings.Ports`: what is published, by container port; null for what is only exposed."""
     described: dict[str, list[dict[str, str]] | None] = {}
+    if container.network.address:
+        described = dict.fromkeys(sorted(exposed))
     for container_port, protocol, address, host_port in container.network.ports:
-        bindings = described.setdefault(f"{container_port}/{protocol}", [])
-        if bindings is not None:
-            bindings.append({"HostIp": address or "0.0.0.0", "HostPort": str(host_port)})  # noqa: S104
+        bindings = described.get(f"{container_port}/{protocol}") or []
+        bindings.append({"HostIp": address or "0.0.0.0", "HostPort": str(host_port)})  # noqa: S104
+        described[f"{container_port}/{protocol}"] = bindings
     return described
 
 
-def _network_settings(container: Container) -> dict[str, Any]:
+def _network_settings(container: Container, config: Configuration) -> dict[str, Any]:
     network = container.network
     endpoint = {
         "IPAMConfig": None,
@@ -232,7 +246,7 @@ def _network_settings(container: Container) -> dict[str, Any]:
     return {
         "Bridge": "",
         "SandboxID": container.id if container.state.is_running else "",
-        "Ports": describe_ports(container),
+        "Ports": describe_ports(container, config.exposed_ports),
         "Gateway": network.gateway,
         "IPAddress": network.address,
         "IPPrefixLen": network.prefix,

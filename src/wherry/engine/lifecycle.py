@@ -15,6 +15,7 @@ from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock, is_held
 from wherry.engine.naming import check_name, generate_name, new_id
 from wherry.engine.records import PASSING, Container, ContainerState, NetworkState
+from wherry.engine.signals import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Lifecycle"]
 
 _SECOND = 1_000_000_000
+_SIGKILL = 9
 _SIGKILL_EXIT = 137
 
 
@@ -270,20 +272,21 @@ class Lifecycle:
 
     def _signal(self, container_id: str, signal: str) -> None:
         try:
-            self._runtime().kill(container_id, signal)
+            self._runtime().kill(container_id, str(signal_number(signal)))
         except WherryError:
             if self.is_alive(container_id):
                 raise
 
     def kill(self, container_id: str, signal: str = "SIGKILL") -> None:
         """Send `signal`. Raises Conflict in Docker's words where the container does not run."""
+        number = signal_number(signal)
         container = self._current(container_id)
         if not container.state.is_running:
             raise Conflict(f"Cannot kill container: {container.name}: Container {container.id} is not running")
-        if signal.upper().removeprefix("SIG") in ("KILL", "9"):
+        if number == _SIGKILL:
             self._want_stop(container_id)
-        self._runtime().kill(container_id, signal)
-        if signal.upper().removeprefix("SIG") in ("KILL", "9"):
+        self._runtime().kill(container_id, str(number))
+        if number == _SIGKILL:
             self._runtime().wait(container_id, timeout=None)
             self.ended(container_id)
 

@@ -28,12 +28,16 @@ __all__ = [
 
 
 class PortRequest(NamedTuple):
-    """One `-p`: `host_port` 0 asks for a free port; `host_ip` empty means every address."""
+    """One `-p`: `host_port` 0 asks for a free port; `host_ip` empty means every address.
+
+    Where `host_port_end` is set, the first free port from `host_port` to it, both included, is taken.
+    """
 
     container_port: int
     protocol: str = "tcp"
     host_ip: str = ""
     host_port: int = 0
+    host_port_end: int = 0
 
 
 class MountRequest(NamedTuple):

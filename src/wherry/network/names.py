@@ -26,8 +26,8 @@ def resolv_conf(
     domains = next((line[1:] for line in reversed(lines) if line[0] in ("search", "domain")), [])
     wanted = [option for line in lines if line[0] == "options" for option in line[1:]]
     domains = [] if list(search) == ["."] else list(search) or domains
-    text = "".join(f"nameserver {server}\n" for server in servers or found)
-    text += f"search {' '.join(domains)}\n" if domains else ""
+    text = f"search {' '.join(domains)}\n" if domains else ""
+    text += "".join(f"nameserver {server}\n" for server in servers or found)
     chosen = list(options) or wanted
     return text + (f"options {' '.join(chosen)}\n" if chosen else "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.base.errors import Conflict, InvalidInput, ProgramFailed
+from wherry.base.errors import Conflict, InvalidInput, ProgramFailed, Unsupported
 from wherry.base.values import NamedTuple
 from wherry.network.bridge import Bridge, apply_rules
 from wherry.network.ruleset import base_ruleset, publish_ruleset, unpublish_ruleset
@@ -17,12 +17,16 @@ _ANY = "0.0.0.0"  # noqa: S104 (what Docker publishes on unless told otherwise)
 
 
 class PortMapping(NamedTuple):
-    """One published port; `host_ip` empty means every address of the host, `host_port` 0 a free one."""
+    """One published port; `host_ip` empty means every address of the host, `host_port` 0 a free one.
+
+    Where `host_port_end` is set, the first free one from `host_port` to it is wanted.
+    """
 
     container_port: int
     protocol: str
     host_ip: str
     host_port: int
+    host_port_end: int = 0
 
 
 def reserve(ports: Sequence[PortMapping]) -> tuple[list[int], list[PortMapping]]:
@@ -38,7 +42,7 @@ def reserve(ports: Sequence[PortMapping]) -> tuple[list[int], list[PortMapping]]
         for port in ports:
             fd, number = _bind(port)
             held.append(fd)
-            filled.append(port._replace(host_port=number))
+            filled.append(port._replace(host_port=number, host_port_end=0))
     except BaseException:
         for fd in held:
             os.close(fd)
@@ -52,19 +56,27 @@ def _bind(port: PortMapping) -> tuple[int, int]:
 
     if port.protocol not in ("tcp", "udp"):
         raise InvalidInput(f"cannot publish the protocol {port.protocol}", hint="tcp and udp can be published")
+    if ":" in port.host_ip:
+        raise Unsupported(f"cannot publish on {port.host_ip}: IPv6 is not there yet", hint="publish on an IPv4 address")
     kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
     address = port.host_ip or _ANY
     bound = socket.socket(socket.AF_INET, kind)
-    try:
-        bound.bind((address, port.host_port))
-    except OSError as error:
-        bound.close()
-        if error.errno == errno.EADDRINUSE:
-            raise Conflict(
-                f"Bind for {address}:{port.host_port} failed: port is already allocated",
-                hint="another container or program has it: choose another host port",
-            ) from None
-        raise InvalidInput(f"cannot publish on {address}:{port.host_port}: {error.strerror}") from None
+    last = port.host_port_end or port.host_port
+    for candidate in range(port.host_port, last + 1):
+        try:
+            bound.bind((address, candidate))
+            break
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and candidate < last:
+                continue
+            bound.close()
+            if error.errno == errno.EADDRINUSE:
+                wanted = f"{port.host_port}-{last}" if last > port.host_port else f"{last}"
+                raise Conflict(
+                    f"Bind for {address}:{wanted} failed: port is already allocated",
+                    hint="another container or program has it: choose another host port",
+                ) from None
+            raise InvalidInput(f"cannot publish on {address}:{candidate}: {error.strerror}") from None
     number = int(bound.getsockname()[1])
     return bound.detach(), number
 

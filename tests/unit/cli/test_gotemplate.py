@@ -78,3 +78,29 @@ def test_any_text_is_rendered_or_refused(text):
 @given(st.text(alphabet=st.characters(blacklist_characters="{}"), max_size=50))
 def test_plain_text_stays(text):
     assert Template(text).render(None) == text
+
+
+MAPS = frozenset({"Labels"})
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "expected"),
+    [
+        ("{{.Labels.nope}}", {"Labels": {}}, "<no value>"),
+        ('{{$x := "a"}}{{range .L}}{{$x = .}}{{end}}{{$x}}', {"L": ["b", "c"]}, "c"),
+        ('{{$x := "a"}}{{if true}}{{$x := "b"}}{{end}}{{$x}}', {}, "a"),
+        ('{{$x := "a"}}{{with "c"}}{{$x = .}}{{end}}{{$x}}', {}, "c"),
+    ],
+)
+def test_variables_and_maps_are_gos(text, value, expected):
+    assert Template(text, MAPS).render(value) == expected
+
+
+def test_a_variable_must_be_declared():
+    with pytest.raises(InvalidInput, match=r"undefined variable: \$y"):
+        Template("{{$y = 1}}").render({})
+
+
+def test_an_unknown_function_is_told_before_anything_is_rendered():
+    with pytest.raises(InvalidInput, match='function "nofunc" not defined'):
+        Template("{{if false}}{{nofunc .}}{{end}}")

@@ -3,29 +3,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.base.errors import InvalidInput
-from wherry.cli import parsing
+from wherry.cli import parsing, ports
 from wherry.engine.request import MountRequest, PortRequest, RestartPolicy, UlimitRequest
 
 
 @pytest.mark.parametrize(
-    ("text", "ports"),
+    ("text", "expected"),
     [
         ("80", [PortRequest(80)]),
         ("8080:80", [PortRequest(80, "tcp", "", 8080)]),
         ("127.0.0.1:8080:80/udp", [PortRequest(80, "udp", "127.0.0.1", 8080)]),
         ("127.0.0.1::80", [PortRequest(80, "tcp", "127.0.0.1")]),
         ("0:80", [PortRequest(80)]),
+        ("8000-8003:80", [PortRequest(80, "tcp", "", 8000, 8003)]),
+        ("::1:8080:80", [PortRequest(80, "tcp", "::1", 8080)]),
+        ("[::1]:8080:80", [PortRequest(80, "tcp", "::1", 8080)]),
         ("8000-8001:80-81", [PortRequest(80, "tcp", "", 8000), PortRequest(81, "tcp", "", 8001)]),
     ],
 )
-def test_ports(text, ports):
-    assert parsing.parse_ports(text) == ports
+def test_ports(text, expected):
+    assert ports.parse_ports(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "x:80", "80:x", "8000-8002:80-81", "70000:80", "1.2:80:80", "80/icmp", ":"])
 def test_ports_that_are_none(text):
     with pytest.raises(InvalidInput):
-        parsing.parse_ports(text)
+        ports.parse_ports(text)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_environment_files(tmp_path, monkeypatch):
 @given(st.text(max_size=12))
 def test_any_text_is_parsed_or_refused(text):
     for parse in (
-        parsing.parse_ports,
+        ports.parse_ports,
         parsing.parse_volume,
         parsing.parse_mount,
         parsing.parse_size,

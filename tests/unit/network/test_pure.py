@@ -49,7 +49,7 @@ def test_the_base_lets_in_only_what_was_published():
 
 def test_resolv_conf_leaves_out_what_cannot_be_reached():
     host = "# comment\nnameserver 127.0.0.53\nnameserver 192.0.2.1\nsearch a b\noptions edns0\n"
-    assert resolv_conf(host, (), (), (), own_network=True) == "nameserver 192.0.2.1\nsearch a b\noptions edns0\n"
+    assert resolv_conf(host, (), (), (), own_network=True) == "search a b\nnameserver 192.0.2.1\noptions edns0\n"
     assert "127.0.0.53" in resolv_conf(host, (), (), (), own_network=False)
     assert resolv_conf("nameserver ::1\n", (), (), (), own_network=True).startswith("nameserver 8.8.8.8")
     assert (

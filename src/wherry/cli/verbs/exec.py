@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 
-from wherry.base.errors import InvalidInput
 from wherry.cli import parsing
 from wherry.cli.context import engine
-from wherry.cli.flags import Command, Flag
+from wherry.cli.flags import Command, Flag, Misuse
 from wherry.engine.request import ExecRequest
 
 __all__ = ["run"]
@@ -31,7 +30,7 @@ def run(argv: list[str]) -> int:
     command = Command("wherry exec", usage, "Run a command in a running container", _FLAGS, least=2, interspersed=False)
     parsed = command.parse(argv[1:])
     if parsed["tty"] and parsed["interactive"] and not os.isatty(0):
-        raise InvalidInput("the input device is not a TTY")
+        raise Misuse("the input device is not a TTY")
     container, *words = parsed.args
     request = ExecRequest(
         command=tuple(words),

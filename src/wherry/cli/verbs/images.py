@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from wherry.base.clock import rfc3339, system_clock
-from wherry.base.errors import InvalidInput, WherryError
+from wherry.base.errors import InvalidInput, NotFound, WherryError
 from wherry.cli.context import engine
 from wherry.cli.flags import Command, Flag
 from wherry.cli.output import ago, human_size, print_list, short_id
@@ -85,7 +85,10 @@ def _rows(image: Image, *, whole: bool) -> Iterator[dict[str, Any]]:
         "CreatedAt": rfc3339(image.created),
         "CreatedSince": ago(image.created, system_clock()),
         "Size": human_size(image.size, digits=3),
+        "VirtualSize": human_size(image.size, digits=4),
         "Containers": "N/A",
+        "SharedSize": "N/A",
+        "UniqueSize": "N/A",
     }
     for name in image.names or ("",):
         reference = parse_reference(name) if name else None
@@ -100,7 +103,7 @@ def _fits(opened: Engine, image: Image, filters: list[str]) -> bool:
     for text in filters:
         key, _, value = text.partition("=")
         if key == "dangling":
-            fits = (not image.names) == (value in ("true", "1"))
+            fits = (not image.names) == _is_true(text, value)
         elif key == "label":
             name, equals, wanted = value.partition("=")
             labels = opened.images.config(image).config.labels
@@ -124,6 +127,12 @@ def _fits(opened: Engine, image: Image, filters: list[str]) -> bool:
     return True
 
 
+def _is_true(filter: str, value: str) -> bool:
+    if value.lower() not in ("true", "false", "1", "0", "t", "f"):
+        raise InvalidInput(f"Invalid filter '{filter}'", hint="write true or false")
+    return value.lower() in ("true", "1", "t")
+
+
 def _rmi(argv: list[str]) -> int:
     flags = (
         Flag("force", "bool", "Remove names even where containers or several names use the image", short="f"),
@@ -136,7 +145,7 @@ def _rmi(argv: list[str]) -> int:
             removals = opened.images.remove(name, force=parsed["force"])
         except WherryError as error:
             print(f"Error: {error.message}", file=sys.stderr)
-            code = 1
+            code = code if parsed["force"] and isinstance(error, NotFound) else 1
             continue
         for removal in removals:
             print(f"{removal.what}: {removal.name}")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect_things", "run"]
 
+# The fields that are maps in Docker's types.
+_MAPS = frozenset(
+    "Annotations Containers ExposedPorts Labels Networks Options PortBindings Ports Sysctls Tmpfs Volumes".split()
+)
 _FLAGS = (
     Flag("format", "str", "json, or a Go template", short="f"),
     Flag("size", "bool", "Add sizes of containers", short="s"),
@@ -39,6 +43,14 @@ def run(argv: list[str]) -> int:
 
 def inspect_things(names: list[str], format: str, kinds: list[str]) -> int:
     """Print what was found of `names` among `kinds`; 1 where something was not found."""
+    if format and format != "json":
+        from wherry.cli.gotemplate import Template
+
+        try:
+            Template(format)
+        except InvalidInput as error:
+            print(f"Template parsing error: {error.message}", file=sys.stderr)
+            return 64
     opened = engine()
     found, missing = [], []
     for name in names:
@@ -48,13 +60,24 @@ def inspect_things(names: list[str], format: str, kinds: list[str]) -> int:
         else:
             found.append(value)
     if format:
-        for value in found:
-            print(render_one(value, format))
+        _print_each(found, format)
     else:
         print(json.dumps(found, indent=4, ensure_ascii=False))
     for name in missing:
         print(f"Error: No such {kinds[0] if len(kinds) == 1 else 'object'}: {name}", file=sys.stderr)
     return 1 if missing else 0
+
+
+def _print_each(found: list[dict[str, Any]], format: str) -> None:
+    """An empty line where there is nothing to show, as Docker prints it."""
+    try:
+        for value in found:
+            print(render_one(value, format, _MAPS))
+        if not found:
+            print()
+    except InvalidInput:
+        print()
+        raise
 
 
 def _find(opened: Engine, name: str, kinds: list[str]) -> dict[str, Any] | None:

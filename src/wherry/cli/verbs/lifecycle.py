@@ -68,18 +68,9 @@ def _timeout(parsed: Parsed) -> int | None:
 
 
 def _signal_name(text: str) -> str:
-    from wherry.base.errors import InvalidInput
+    from wherry.engine.signals import signal_number
 
-    if not text:
-        return ""
-    import signal
-
-    name = text.upper().removeprefix("SIG")
-    if text.isdigit() and 0 < int(text) < 65:
-        return text
-    if not hasattr(signal, f"SIG{name}"):
-        raise InvalidInput(f"Invalid signal: {text}")
-    return f"SIG{name}"
+    return str(signal_number(text)) if text else ""
 
 
 def _start(opened: Engine, parsed: Parsed) -> int:

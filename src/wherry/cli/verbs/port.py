@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.base.errors import NotFound
+from wherry.base.errors import InvalidInput, NotFound
 from wherry.cli.context import engine
 from wherry.cli.flags import Command
 
@@ -20,6 +20,9 @@ def _port(argv: list[str]) -> int:
     container = engine().containers.resolve(parsed.args[0])
     wanted = parsed.args[1] if parsed.args[1:] else ""
     wanted = wanted if "/" in wanted or not wanted else f"{wanted}/tcp"
+    number = wanted.partition("/")[0]
+    if wanted and not (number.isascii() and number.isdigit()):
+        raise InvalidInput(f'parsing "{number}": invalid syntax', hint="write a port, as 80 or 53/udp")
     published = False
     for port, protocol, address, host in container.network.ports:
         shown = f"{address or '0.0.0.0'}:{host}"  # noqa: S104 (the address that is printed)

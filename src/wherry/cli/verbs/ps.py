@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from wherry.base.clock import format_duration, rfc3339, system_clock
-from wherry.base.errors import InvalidInput
 from wherry.cli.context import engine
+from wherry.cli.filters import container_filter, parse_filters
 from wherry.cli.flags import Command, Flag
 from wherry.cli.output import ago, human_size, print_list, short_id
+from wherry.cli.ports import show_ports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ __all__ = ["run", "status_text"]
 
 _FLAGS = (
     Flag("all", "bool", "Show stopped containers too", short="a"),
-    Flag("filter", "list", "Show only what fits (status=, name=, id=, label=, ancestor=, exited=, volume=)", short="f"),
+    Flag(
+        "filter",
+        "list",
+        "Show only what fits (status=, name=, id=, label=, ancestor=, before=, since=, publish=, ...)",
+        short="f",
+    ),
     Flag("format", "str", "table, json, or a Go template"),
     Flag("last", "int", "Show the last n containers, in any state", short="n", default=-1),
     Flag("latest", "bool", "Show the last container, in any state", short="l"),
@@ -42,86 +48,29 @@ def run(argv: list[str]) -> int:
     """Print the containers."""
     parsed = Command("wherry ps", "[OPTIONS]", "List containers", _FLAGS, most=0).parse(argv[1:])
     opened = engine()
-    filters = _filters(parsed["filter"])
+    filters = parse_filters(parsed["filter"])
     last = 1 if parsed["latest"] else parsed["last"]
-    every = parsed["all"] or last > 0 or bool({"status", "exited"} & {key for key, _ in filters})
+    every = parsed["all"] or last > 0 or bool({"status", "exited"} & set(filters))
+    fits = container_filter(opened, filters)
     found = [
         one for one in opened.containers.all() if every or one.state.is_running or one.state.status == "restarting"
     ]
-    found = [one for one in found if _fits(opened, one, filters)]
+    found = [one for one in found if fits(one)]
     found = found[:last] if last > 0 else found
     if parsed["quiet"] and not parsed["format"]:
         for one in found:
             print(short_id(one.id, whole=parsed["no-trunc"]))
         return 0
-    rows = [_row(opened, one, whole=parsed["no-trunc"], size=parsed["size"]) for one in found]
+    size = parsed["size"] or ".Size" in parsed["format"] or "json" in parsed["format"]
+    rows = [_row(opened, one, whole=parsed["no-trunc"], size=size) for one in found]
     print_list(rows, [*_COLUMNS, ("SIZE", "Size")] if parsed["size"] else _COLUMNS, parsed["format"])
     return 0
 
 
-def _filters(given: list[str]) -> list[tuple[str, str]]:
-    filters = []
-    for text in given:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InvalidInput(
-                f'invalid argument "{text}" for "-f, --filter" flag: bad format of filter (expected name=value)'
-            )
-        if key not in _TESTS:
-            raise InvalidInput(f"Invalid filter '{key}'", hint=f"there are: {', '.join(sorted(_TESTS))}")
-        filters.append((key, value))
-    return filters
-
-
-def _fits(opened: Engine, container: Container, filters: list[tuple[str, str]]) -> bool:
-    """Values of one key are alternatives, but for labels; different keys must all fit."""
-    wanted: dict[str, list[str]] = {}
-    for key, value in filters:
-        wanted.setdefault(key, []).append(value)
-    return all(
-        (all if key == "label" else any)(_TESTS[key](opened, container, value) for value in values)
-        for key, values in wanted.items()
-    )
-
-
-def _searches(pattern: str, text: str) -> bool:
-    import re
-
-    try:
-        return re.search(pattern, text) is not None
-    except re.error:
-        raise InvalidInput(f"invalid filter 'name={pattern}': not a regular expression") from None
-
-
-def _label(opened: Engine, container: Container, text: str) -> bool:
-    key, equals, value = text.partition("=")
-    labels = opened.containers.labels(container)
-    return key in labels and (not equals or labels[key] == value)
-
-
-def _ancestor(opened: Engine, container: Container, text: str) -> bool:
-    try:
-        return opened.images.resolve(text).id == container.image_id
-    except Exception:  # noqa: BLE001 (an unknown image is nobody's ancestor)
-        return container.image == text
-
-
-_TESTS: dict[str, Any] = {
-    "status": lambda _, one, value: one.state.status == value,
-    "name": lambda _, one, value: _searches(value, one.name) or _searches(value, f"/{one.name}"),
-    "id": lambda _, one, value: one.id.startswith(value),
-    "exited": lambda _, one, value: one.state.status == "exited" and str(one.state.exit_code) == value,
-    "label": _label,
-    "ancestor": _ancestor,
-    "network": lambda _, one, value: one.request.network == value,
-    "volume": lambda opened, one, value: any(
-        value in (mount.get("name"), mount["target"]) for mount in opened.containers.mounts(one)
-    ),
-}
-
-
 def _row(opened: Engine, one: Container, *, whole: bool, size: bool) -> dict[str, Any]:
-    command = " ".join(opened.containers.command(one))
+    path, *arguments = opened.containers.command(one)
+    command = " ".join([path, *(f"'{word}'" if " " in word else word for word in arguments)])
+    labels = opened.containers.labels(one)
     shown = command if whole or len(command) <= 20 else command[:19] + "…"
     mounts = [mount.get("name") or mount.get("path", "") for mount in opened.containers.mounts(one)]
     row = {
@@ -132,25 +81,23 @@ def _row(opened: Engine, one: Container, *, whole: bool, size: bool) -> dict[str
         "RunningFor": ago(one.created, system_clock()),
         "Status": status_text(one, system_clock()),
         "State": one.state.status,
-        "Ports": ports_text(one),
+        "Ports": show_ports(one.network.ports, opened.containers.exposed(one)),
         "Names": one.name,
-        "Labels": ",".join(f"{key}={value}" for key, value in sorted(opened.containers.labels(one).items())),
+        "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
+        "Label": lambda name: labels.get(name, ""),
         "Mounts": ",".join(mounts),
         "Networks": one.request.network,
         "LocalVolumes": str(sum(1 for mount in opened.containers.mounts(one) if mount["kind"] == "volume")),
     }
+    return {**row, "Size": _size(opened, one) if size else "0B"}
+
+
+def _size(opened: Engine, one: Container) -> str:
+    """What it wrote itself, and that with its image."""
+    own = opened.containers.writable_size(one)
     return (
-        {**row, "Size": human_size(opened.containers.writable_size(one), digits=3)} if size else {**row, "Size": "0B"}
+        f"{human_size(own, digits=3)} (virtual {human_size(own + opened.images.resolve(one.image_id).size, digits=3)})"
     )
-
-
-def ports_text(container: Container) -> str:
-    """`0.0.0.0:5001->5001/tcp`, and so on."""
-    published = [
-        f"{address or '0.0.0.0'}:{host}->{port}/{protocol}"  # noqa: S104 (the address that is printed)
-        for port, protocol, address, host in container.network.ports
-    ]
-    return ", ".join(published)
 
 
 def status_text(container: Container, now: int) -> str:

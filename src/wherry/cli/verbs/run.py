@@ -7,7 +7,7 @@ import sys
 
 from wherry.base.errors import InvalidInput
 from wherry.cli.context import engine
-from wherry.cli.flags import Command
+from wherry.cli.flags import Command, Misuse
 from wherry.cli.runflags import RUN_FLAGS, container_request
 
 TYPE_CHECKING = False
@@ -47,14 +47,14 @@ def run(argv: list[str]) -> int:
 
 
 def _check(request: ContainerRequest) -> None:
-    if request.detached and request.auto_remove and request.restart.name != "no":
-        raise InvalidInput("Conflicting options: --restart and --rm")
     if request.auto_remove and request.restart.name != "no":
         raise InvalidInput("Conflicting options: --restart and --rm")
     if request.tty and request.stdin_open and not request.detached and not os.isatty(0):
-        raise InvalidInput("the input device is not a TTY")
+        raise Misuse("the input device is not a TTY")
     if request.pull not in ("always", "missing", "never"):
         raise InvalidInput(f"invalid pull option: '{request.pull}': must be one of 'always', 'missing' or 'never'")
+    if request.network == "host" and (request.ports or request.publish_all):
+        print("WARNING: Published ports are discarded when using host network mode", file=sys.stderr)
 
 
 def _sink(parsed: Parsed) -> Sink:

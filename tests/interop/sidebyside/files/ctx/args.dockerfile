@@ -1,0 +1,5 @@
+ARG BASE=tiny
+FROM $BASE
+ARG WHO=nobody
+ENV WHO=$WHO
+CMD echo $WHO

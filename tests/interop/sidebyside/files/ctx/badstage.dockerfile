@@ -1,0 +1,2 @@
+FROM tiny
+COPY --from=nosuch /a /b

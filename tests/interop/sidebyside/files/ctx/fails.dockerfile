@@ -1,0 +1,2 @@
+FROM tiny
+RUN echo before; exit 7

@@ -1,0 +1,1 @@
+FROM nosuchbase.invalid/x

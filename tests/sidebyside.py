@@ -1,0 +1,148 @@
+"""Docker and Wherry on the same command line: what each printed and returned, and how the two differ.
+
+A case file holds scenes: `[name]`, then one command line each line, in order. `-` before a line: only prepares, is not
+compared. `=` before it: standard output is compared to the byte, column widths included. `>` after ` >>> `: text given
+as standard input. A comment `# wanted: reason` above a line marks a difference that docs/differences.md explains.
+"""
+
+import difflib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+from installation import Installation, eventually
+
+BRIDGE = "wsbside0"
+_SUBNET = "10.213.76.1/24"
+
+
+class Case:
+    """One command line of a scene."""
+
+    def __init__(self, line, wanted, where):
+        self.where, self.wanted = where, wanted
+        self.is_compared, self.is_exact = not line.startswith("- "), line.startswith("= ")
+        line, _, stdin = line.removeprefix("- ").removeprefix("= ").partition(" >>> ")
+        self.words, self.stdin = shlex.split(line), stdin.encode().decode("unicode_escape").encode()
+        self.line = line
+
+
+def read_scenes(path):
+    """{name: [Case]}."""
+    scenes, wanted, name = {}, "", ""
+    for number, line in enumerate(open(path, encoding="utf-8"), 1):
+        line = line.strip()
+        if line.startswith("# wanted:"):
+            wanted = line.removeprefix("# wanted:").strip()
+        elif line.startswith("[") and line.endswith("]"):
+            name = line[1:-1]
+            scenes[name] = []
+        elif line and not line.startswith("#"):
+            scenes[name].append(Case(line, wanted, f"{os.path.basename(path)}:{number}"))
+            wanted = ""
+    return scenes
+
+
+class Docker:
+    """A Docker daemon with its own data, sockets and bridge; leaves the machine's packet filter alone."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.environment = {**os.environ, "DOCKER_HOST": f"unix://{directory}/docker.sock", "DOCKER_BUILDKIT": "0",
+                            "HOME": str(directory), "DOCKER_CONFIG": f"{directory}/config"}  # fmt: skip
+        self.environment.pop("DOCKER_CONTEXT", None)
+        self._ip("link", "add", BRIDGE, "type", "bridge")
+        self._ip("addr", "add", _SUBNET, "dev", BRIDGE)
+        self._ip("link", "set", BRIDGE, "up")
+        self._log = open(f"{directory}/log", "wb")
+        options = ["--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec", "-p", f"{directory}/pid"]
+        options += ["-H", self.environment["DOCKER_HOST"], "--bridge", BRIDGE, "--iptables=false", "--ip-forward=false"]
+        self._daemon = subprocess.Popen(["dockerd", *options], stdout=self._log, stderr=self._log)
+        eventually(lambda: self("version").returncode == 0, 60)
+
+    def _ip(self, *arguments):
+        subprocess.run(["ip", *arguments], check=False, capture_output=True)
+
+    def argv(self, *arguments):
+        return ["/usr/bin/docker", *arguments]
+
+    def __call__(self, *arguments, stdin=b"", cwd=None, timeout=60):
+        return subprocess.run(self.argv(*arguments), env=self.environment, input=stdin, capture_output=True,
+                              check=False, cwd=cwd, timeout=timeout)  # fmt: skip
+
+    def destroy(self):
+        for identifier in self("ps", "-aq").stdout.decode().split():
+            self("rm", "-f", "-v", identifier)
+        self._daemon.terminate()
+        self._daemon.wait(30)
+        self._log.close()
+        self._ip("link", "del", BRIDGE)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Wherry(Installation):
+    """The other side, with the same call."""
+
+    def argv(self, *arguments):
+        return [sys.executable, "-I", "-m", "wherry", *arguments]
+
+    def __call__(self, *arguments, stdin=b"", cwd=None, timeout=60, check=False):
+        arguments = [re.sub(r"\b18([789]\d\d)\b", r"19\1", word) for word in arguments]  # ports of its own
+        return super().__call__(*arguments, check=check, stdin=stdin, cwd=cwd, timeout=timeout)
+
+
+_WORDS = [
+    (r"\b1[89]([789]\d\d)\b", r"18\1"),
+    (r"[Ww]herry", "docker"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?(Z|[+-]\d\d:?\d\d)( UTC)?)?", "TIME"),
+    (r"sha256:[0-9a-f]{64}", "DIGEST"),
+    (r"\b[0-9a-f]{64}\b", "ID64"),
+    (r"\b[0-9a-f]{12}\b", "ID12"),
+    (r"(Less than a second|About a minute|About an hour|\d+ \w+) ago", "AGO"),
+    (r"Up (Less than a second|About a minute|\d+ \w+)", "Up SPAN"),
+    (r"\b\d+(\.\d+)?(B|kB|MB|GB)\b", "SIZE"),
+    (r"\b10\.\d+\.\d+\.\d+", "ADDRESS"),
+    (r"\b02:42(:[0-9a-f]{2}){4}\b", "MAC"),
+    (r"(0\.0\.0\.0:|127\.0\.0\.1:)(3[2-9]|[456])\d{3}\b", r"\1PORT"),
+    (r'("HostPort":")(3[2-9]|[456])\d{3}"', r'\1PORT"'),
+]
+
+
+def normalise(text, *, exact):
+    """Without what differs between any two runs, and without Docker's IPv6 ports (see docs/differences.md)."""
+    text = re.sub(r"(?m)^\d+/\w+ -> :::\d+\n|, :::[\d-]+->[\d-]+/\w+", "", text)
+    for pattern, word in _WORDS:
+        text = re.sub(pattern, word, text)
+    return text if exact else re.sub(r" {2,}", "  ", text)
+
+
+_PREFIX = re.compile(r"^(docker|Error response from daemon|Error|wherry|Template parsing error): ")
+
+
+def words_of(stderr):
+    """The words of the message's first lines, without prefixes and hints, in lower case."""
+    text = normalise(stderr, exact=False)
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(("See '", "Usage:", "Run '")))
+    while (shorter := _PREFIX.sub("", text)) != text:
+        text = shorter
+    return re.findall(r"[a-z0-9_./-]+", text.split("\n\n")[0].lower())
+
+
+def differences(case, docker, wherry):
+    """What differs, as lines for people; empty where nothing does."""
+    found = []
+    if docker.returncode != wherry.returncode:
+        found.append(f"exit code: docker {docker.returncode}, wherry {wherry.returncode}")
+    outputs = [normalise(done.stdout.decode(errors="replace"), exact=case.is_exact) for done in (docker, wherry)]
+    if outputs[0] != outputs[1]:
+        found += difflib.unified_diff(*(text.splitlines() for text in outputs), "docker", "wherry", lineterm="", n=0)
+    said, ours = (done.stderr.decode(errors="replace") for done in (docker, wherry))
+    theirs, mine = words_of(said), set(words_of(ours))
+    if bool(said.strip()) != bool(ours.strip()) or (
+        docker.returncode and theirs and sum(word in mine for word in theirs) < 0.5 * len(theirs)
+    ):
+        found += [f"docker says: {said.strip()}", f"wherry says: {ours.strip()}"]
+    return found
