@@ -124,20 +124,23 @@ class Access:
     async def log_in(self, request: Request, name: str, password: str) -> Caller:
         """Who has that name and password (or token). The same errors as `authenticate`."""
         who = request.client.rpartition(":")[0] or request.client
+        self._must_not_wait(who)
+        caller = await self._check(name, password, who)
+        if caller is None:
+            await asyncio.sleep(self._throttle.delay(who))
+            raise self.challenge(request, (), message="incorrect username or password")
+        self._throttle.succeeded(who)
+        return caller
+
+    def _must_not_wait(self, who: str) -> None:
         if seconds := self._throttle.wait(who):
             raise Refusal(
                 "TOOMANYREQUESTS",
                 "too many wrong passwords from this address",
                 headers={"Retry-After": str(int(seconds) + 1)},
             )
-        caller = await self._check(name, password)
-        if caller is None:
-            await asyncio.sleep(self._throttle.failed(who))
-            raise self.challenge(request, (), message="incorrect username or password")
-        self._throttle.succeeded(who)
-        return caller
 
-    async def _check(self, name: str, password: str) -> Caller | None:
+    async def _check(self, name: str, password: str, who: str) -> Caller | None:
         if name == "AWS":
             key_id = self._tokens.password(password)
             return Caller(key_id, "key") if key_id and self._accounts.key(key_id) else None
@@ -149,12 +152,14 @@ class Access:
             return Caller(name, "user")
         # A name that nobody has takes as long as a wrong password.
         async with self._hashing:
+            self._must_not_wait(who)  # others from there may have failed while this one waited
             right, stale = await asyncio.to_thread(verify_password, value or nobody_hash(), password)
-        if not (right and value):
-            return None
+            if not (right and value):
+                self._throttle.failed(who)
+                return None
         if stale:
             value = await asyncio.to_thread(hash_password, password)
-            self._accounts.set_hash(name, value)
+            await asyncio.to_thread(self._accounts.set_hash, name, value)
         if len(self._believed) > 10_000:
             self._believed.clear()
         self._believed[key] = value, self._seconds() + _PASSWORD_SECONDS

@@ -113,8 +113,8 @@ class Accounts:
 
     def add_user(self, name: str, password: str, now: int) -> None:
         """Raises Conflict where the name is taken, InvalidInput for a bad name or an empty password."""
-        value = hash_password(password)
-        self._insert(name, "INSERT INTO users VALUES (?, ?, ?)", (_checked(name), value, now))
+        row = (_checked(name), hash_password(password), now)
+        self._insert(name, "INSERT INTO users VALUES (?, ?, ?)", row)
 
     def import_users(self, entries: Iterable[tuple[str, str]], now: int) -> int:
         """Take users with their hashes (bcrypt, as htpasswd -B writes them); those that exist get the new hash."""
@@ -150,6 +150,11 @@ class Accounts:
         """The hash, or None for nobody."""
         row = self._catalog.reading.execute("SELECT hash FROM users WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
+
+    def fingerprint(self, name: str) -> str:
+        """A text that changes with the user's password; empty for nobody."""
+        value = self.password_hash(name)
+        return _digest(value)[:32] if value else ""
 
     def create_robot(self, name: str, expires: int, now: int) -> str:
         """The token, which is shown once."""

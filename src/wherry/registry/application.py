@@ -6,6 +6,7 @@ Served by `server.py`; called directly by tests.
 from __future__ import annotations
 
 import time
+import traceback
 
 from wherry.base.clock import rfc3339
 from wherry.base.errors import Unavailable
@@ -61,7 +62,7 @@ class Application:
         self.access = Access(catalog, accounts, tokens, Throttle(time.monotonic), settings, clock)
         self.uploads = Uploads(catalog, storage, clock)
         self.distribution = Distribution(catalog, self.uploads, self.access, self.audit, clock)
-        self._token_endpoint = TokenEndpoint(self.access, tokens, clock)
+        self._token_endpoint = TokenEndpoint(self.access, accounts, tokens, clock)
         self._ecr = EcrApi(catalog, self.uploads, self.access, accounts, tokens, self.audit, clock)
 
     async def answer(self, request: Request) -> Response:
@@ -82,7 +83,7 @@ class Application:
             response, failure = Response(499, {}), str(error)
         except Exception as error:  # noqa: BLE001 (one request's mistake must not stop the others)
             response = json_response({"errors": [{"code": "UNKNOWN", "message": "internal error"}]}, 500)
-            failure = f"{type(error).__name__}: {error}"
+            failure = "".join(traceback.format_exception(error))
         finally:
             self.metrics.in_flight -= 1
         seconds = time.perf_counter() - begun

@@ -99,8 +99,9 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         serving = asyncio.ensure_future(server.serve())
-        upkeep = asyncio.ensure_future(Upkeep(service, audit, self._event).run())
         host = split_address(configuration.listen)[0]
+        await _answers(host, port, serving)
+        upkeep = asyncio.ensure_future(Upkeep(service, audit, self._event).run())
         scheme = "https" if configuration.tls_cert else "http"
         shown = f"[{host}]" if ":" in host else host
         self._event("listening", address=f"{scheme}://{shown}:{port}", open=application.access.is_open)
@@ -153,6 +154,20 @@ class _Server:
         except OSError as error:
             raise InvalidInput(f"cannot use the certificate {configuration.tls_cert}: {error}") from None
         return server, port
+
+
+async def _answers(host: str, port: int, serving: asyncio.Future[None]) -> None:
+    """Return when a connection succeeds. Raises Unavailable where serving ended instead."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (what was asked for)
+    while not serving.done():
+        try:
+            _, writer = await asyncio.open_connection(reached, port)
+        except OSError:
+            await asyncio.sleep(0.01)
+        else:
+            writer.close()
+            return
+    raise Unavailable(f"cannot listen on {host}:{port}: {serving.exception() or 'the server ended'}")
 
 
 def _free_port(host: str, port: int) -> int:

@@ -26,14 +26,18 @@ class Throttle:
         recent = self._recent(who)
         return max(0.0, recent[-1] + _WINDOW / 5 - self._clock()) if len(recent) >= _LIMIT else 0.0
 
-    def failed(self, who: str) -> float:
-        """Note a failure; the seconds by which its answer is to be delayed."""
+    def failed(self, who: str) -> None:
+        """Note a failure."""
         if len(self._failures) >= _MOST and who not in self._failures:
             self._forget_the_old()
         recent = self._recent(who)
         recent.append(self._clock())
         self._failures[who] = recent[-_LIMIT:]
-        return min(0.25 * 2 ** (len(recent) - _FREE), 4.0) if len(recent) > _FREE else 0.0
+
+    def delay(self, who: str) -> float:
+        """Seconds by which the answer to the last failure is to be delayed."""
+        failures = len(self._recent(who))
+        return min(0.25 * 2 ** (failures - _FREE), 4.0) if failures > _FREE else 0.0
 
     def succeeded(self, who: str) -> None:
         """Forget what `who` did wrong."""

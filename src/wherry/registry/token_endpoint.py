@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry.registry.access import Access
+    from wherry.registry.accounts import Accounts
     from wherry.registry.http import Request, Response
     from wherry.registry.tokens import Scope, Tokens
 
@@ -28,8 +29,9 @@ _REFRESH_SECONDS = 90 * 86_400
 class TokenEndpoint:
     """Gives out tokens. A scope that is not granted is left out of the token, as the specification asks."""
 
-    def __init__(self, access: Access, tokens: Tokens, clock: Callable[[], int]) -> None:
+    def __init__(self, access: Access, accounts: Accounts, tokens: Tokens, clock: Callable[[], int]) -> None:
         self._access = access
+        self._accounts = accounts
         self._tokens = tokens
         self._clock = clock
 
@@ -49,12 +51,13 @@ class TokenEndpoint:
         scopes = parse_scopes([form.get("scope", "")])
         if form.get("grant_type") == "password":
             caller = await self._access.log_in(request, form.get("username", ""), form.get("password", ""))
-            return self._answer(caller, scopes, refresh=form.get("access_type") == "offline")
+            return self._answer(caller, scopes, refresh=form.get("access_type") == "offline" and caller.kind == "user")
         if form.get("grant_type") == "refresh_token":
             found = self._tokens.refresh(form.get("refresh_token", ""))
-            if found is None:
+            # A password that was changed, and a user that is gone, take their identity tokens along.
+            if found is None or not found[1] or found[1] != self._accounts.fingerprint(found[0]):
                 raise Refusal("UNAUTHORIZED", "the refresh token is not valid, or has expired")
-            return self._answer(Caller(*found), scopes, refresh=False, repeat=form["refresh_token"])
+            return self._answer(Caller(found[0], "user"), scopes, refresh=False, repeat=form["refresh_token"])
         raise Refusal("UNSUPPORTED", "the grant types are: password, refresh_token", status=400)
 
     def _answer(self, caller: Caller, scopes: list[Scope], *, refresh: bool, repeat: str = "") -> Response:
@@ -63,7 +66,9 @@ class TokenEndpoint:
         token = self._tokens.issue(caller.name, caller.kind, access, now // 1_000_000_000, _SECONDS)
         value = {"token": token, "access_token": token, "expires_in": _SECONDS, "issued_at": rfc3339(now)}
         if refresh:
-            repeat = self._tokens.issue_refresh(caller.name, caller.kind, now // 1_000_000_000, _REFRESH_SECONDS)
+            repeat = self._tokens.issue_refresh(
+                caller.name, self._accounts.fingerprint(caller.name), now // 1_000_000_000, _REFRESH_SECONDS
+            )
         if repeat:
             value["refresh_token"] = repeat
         return json_response(value, headers={"Cache-Control": "no-store"})

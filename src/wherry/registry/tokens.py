@@ -61,9 +61,9 @@ class Tokens:
         """What ECR's GetAuthorizationToken gives: the password of the user AWS. It has no colon in it."""
         return self._sign("password", {"sub": key_id}, now, seconds)
 
-    def issue_refresh(self, subject: str, kind: str, now: int, seconds: int) -> str:
-        """An identity token: stands for the user in place of the password."""
-        return self._sign("refresh", {"sub": subject, "kind": kind}, now, seconds)
+    def issue_refresh(self, subject: str, fingerprint: str, now: int, seconds: int) -> str:
+        """An identity token: stands for the user in place of the password, of which `fingerprint` is made."""
+        return self._sign("refresh", {"sub": subject, "fp": fingerprint}, now, seconds)
 
     def _sign(self, use: str, claims: dict[str, Any], now: int, seconds: int) -> str:
         times = {"iat": now, "nbf": now - 5, "exp": now + seconds, "iss": self._service, "aud": self._service}
@@ -88,9 +88,9 @@ class Tokens:
         return str(claims["sub"]) if claims else None
 
     def refresh(self, text: str) -> tuple[str, str] | None:
-        """The subject of an identity token, and its kind."""
+        """The subject of an identity token, and the fingerprint of the password that it stood for."""
         claims = self._claims(text, "refresh")
-        return (str(claims["sub"]), str(claims["kind"])) if claims else None
+        return (str(claims["sub"]), str(claims.get("fp", ""))) if claims else None
 
     def _claims(self, text: str, use: str) -> dict[str, Any] | None:
         try:
