@@ -47,7 +47,7 @@ def page(items: Sequence[T], call: Call, key: Callable[[T], str], default: int =
     token = call.parameters.get("nextToken")
     if token:
         try:
-            after = base64.urlsafe_b64decode(token).decode()
+            after = base64.b64decode(token, b"-_", validate=True).decode()
         except (binascii.Error, ValueError):
             raise EcrError("InvalidParameterException", "Invalid parameter: nextToken") from None
         items = [item for item in items if key(item) > after]

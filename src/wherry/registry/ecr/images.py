@@ -170,29 +170,12 @@ class Images:
         name = call.parameters["repositoryName"]
         must_find(self._catalog.reading, name, self._account)
         wanted = call.parameters["imageIds"]
-        # What an index names goes after the index, whatever the order in which they were given.
-
-        def remove(connection: sqlite3.Connection) -> tuple[list[Id], list[dict[str, Any]]]:
-            done: list[Id] = []
-            waiting = list(wanted)
-            failures: list[dict[str, Any]] = []
-            while waiting:
-                failures, before = [], len(waiting)
-                for each in waiting:
-                    gone, failure = _delete(connection, name, each)
-                    done += gone
-                    if failure:
-                        failures.append({"imageId": each, **failure})
-                waiting = [each["imageId"] for each in failures if each["failureCode"] == _REFERENCED]
-                if len(waiting) == before:
-                    break
-            return done, failures
-
-        done, failures = await self._uploads.change(remove)
+        done, failures = await self._uploads.change(lambda db: _delete_all(db, name, wanted))
         return {"imageIds": done, "failures": failures}
 
 
 _REFERENCED = "ImageReferencedByManifestList"
+_REASON = "Requested image referenced by manifest list"
 
 
 def _failure(code: str, reason: str) -> dict[str, str]:
@@ -216,6 +199,24 @@ def _look_up(connection: sqlite3.Connection, name: str, wanted: Id) -> tuple[Sto
     return found, {}
 
 
+def _delete_all(connection: sqlite3.Connection, name: str, wanted: list[Id]) -> tuple[list[Id], list[dict[str, Any]]]:
+    """What went, and what could not. What an index names goes after the index, whatever the order they came in."""
+    done: list[Id] = []
+    failures: list[dict[str, Any]] = []
+    waiting, before = wanted, 0
+    while waiting and len(waiting) != before:
+        before, again = len(waiting), []
+        for each in waiting:
+            gone, failure = _delete(connection, name, each)
+            done += gone
+            if failure.get("failureCode") == _REFERENCED:
+                again.append(each)
+            elif failure:
+                failures.append({"imageId": each, **failure})
+        waiting = again
+    return done, failures + [{"imageId": each, **_failure(_REFERENCED, _REASON)} for each in waiting]
+
+
 def _delete(connection: sqlite3.Connection, name: str, wanted: Id) -> tuple[list[Id], dict[str, str]]:
     found, failure = _look_up(connection, name, wanted)
     if found is None:
@@ -226,7 +227,7 @@ def _delete(connection: sqlite3.Connection, name: str, wanted: Id) -> tuple[list
         connection.execute("DELETE FROM tags WHERE repository = ? AND tag = ?", (name, tag))
         return [{"imageDigest": found.digest, "imageTag": tag}], {}
     if metadata.is_in_index(connection, name, found.digest):
-        return [], _failure(_REFERENCED, "Requested image referenced by manifest list")
+        return [], _failure(_REFERENCED, _REASON)
     metadata.delete_manifest(connection, name, found.digest)
     gone = [{"imageDigest": found.digest, "imageTag": each} for each in tags]
     return gone or [{"imageDigest": found.digest}], {}

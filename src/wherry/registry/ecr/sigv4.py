@@ -41,8 +41,8 @@ def verify(request: Request, body: bytes, find: Callable[[str], AccessKey | None
     key = claimed_key(request, find)
     timestamp = request.headers.get("x-amz-date") or ""
     _check_time(timestamp, signature.date, now)
-    # Both are what binds a signature to one server and to one moment.
-    if not {"host", "x-amz-date"} <= set(signature.headers) or signature.service != "ecr":
+    # What binds a signature to one server, one moment and one action.
+    if not {"host", "x-amz-date", "x-amz-target"} <= set(signature.headers) or signature.service != "ecr":
         raise _mismatch()
     _check_body(request, body)
     if not hmac.compare_digest(_expected(request, body, key, signature, timestamp), signature.value):
