@@ -206,7 +206,7 @@ def test_oras(registry, tmp_path, monkeypatch):
     client = pytest.importorskip("oras.client", reason="not installed: oras (pip install oras)")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "note.txt").write_text("hello")
-    oras = client.OrasClient(hostname=registry.address, insecure=True, tls_verify=False)
+    oras = client.OrasClient(hostname=registry.address, insecure=True, tls_verify=False, auth_backend="basic")
     oras.login("ana", "secret", tls_verify=False, hostname=registry.address, config_path=f"{tmp_path}/auth.json")
     target = f"{registry.address}/team/artifact:1"
     assert oras.push(target, files=["note.txt"]).status_code == 201
