@@ -46,6 +46,7 @@ _VERBS = {
     "port": ("port", "Show the published ports of a container"),
     "ps": ("ps", "List containers"),
     "pull": ("images", "Fetch an image from its registry"),
+    "registry": ("registry", "Serve images to other machines"),
     "rename": ("lifecycle", "Rename a container"),
     "restart": ("lifecycle", "Stop containers and start them again"),
     "rm": ("lifecycle", "Remove containers"),

@@ -48,10 +48,14 @@ class _Write:
 
 
 class Database:
-    """Opened when first used. Upper floors register their own tables with `migrate`."""
+    """Opened when first used. Upper floors register their own tables with `migrate`.
 
-    def __init__(self, path: str) -> None:
+    One object is for one thread at a time. With `durable`, a transaction that has ended survives a power cut.
+    """
+
+    def __init__(self, path: str, *, durable: bool = False) -> None:
         self._path = path
+        self._durable = durable
         self._opened: sqlite3.Connection | None = None
         self._versions: dict[str, int] = {}
 
@@ -68,7 +72,7 @@ class Database:
                 self._path, timeout=_BUSY_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False
             )
             connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
             connection.execute("PRAGMA foreign_keys=ON")
             self._versions = self._read_versions(connection)
         except sqlite3.DatabaseError as error:
