@@ -9,6 +9,7 @@ import json
 
 from wherry.base.values import NamedTuple
 from wherry.oci.digest import encoded, sha256_digest
+from wherry.store.leases import BUILD_CACHE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ _MIGRATIONS = (
     """,
     "ALTER TABLE build_steps ADD COLUMN created INTEGER NOT NULL DEFAULT 0;",
 )
-_OWNER = "build-cache:"
 FileState = tuple[int, int, int, int, str]
 
 
@@ -82,7 +82,7 @@ class BuildCache:
         """Remember the layer, and keep it from being collected."""
         with self._store.database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO build_steps VALUES (?, ?, ?, ?, ?, ?)", (key, *layer))
-            self._store.leases.pin(_OWNER + key, [("blob", layer.digest), ("snapshot", layer.chain_id)])
+            self._store.leases.pin(BUILD_CACHE + key, [("blob", layer.digest), ("snapshot", layer.chain_id)])
 
     def clear(self) -> int:
         """Forget everything; what no image needs goes with the next collection. The number of steps forgotten."""
@@ -91,7 +91,7 @@ class BuildCache:
             connection.execute("DELETE FROM build_steps")
             connection.execute("DELETE FROM file_digests")
             for key in keys:
-                self._store.leases.unpin(_OWNER + key)
+                self._store.leases.unpin(BUILD_CACHE + key)
         return len(keys)
 
     def file_states(self, context: str) -> dict[str, FileState]:

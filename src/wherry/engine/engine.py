@@ -71,6 +71,7 @@ class Engine:
 
         containers, freed = self.containers.prune(keep)
         names, more = self.prune_volumes() if volumes else ([], 0)
+        self.store.leases.release_cache()
         removals, most = self.images.prune(every=every)
         lines = tuple(f"{removal.what.lower()}: {removal.name}" for removal in removals)
         return Pruned(tuple(containers), lines, tuple(names), freed + more + most)

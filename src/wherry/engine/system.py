@@ -65,8 +65,8 @@ def _images(engine: Engine) -> UsageLine:
     images = engine.images.all()
     used = {container.image_id for container in engine.containers.all()}
     active = [image for image in images if image.id in used]
-    reclaimable = sum(image.size for image in images if image.id not in used)
-    return UsageLine("Images", len(images), len(active), sum(image.size for image in images), reclaimable)
+    size = engine.store.weigh(images)
+    return UsageLine("Images", len(images), len(active), size, size - engine.store.weigh(active))
 
 
 def _containers(engine: Engine) -> UsageLine:
@@ -86,7 +86,7 @@ def _volumes(engine: Engine) -> UsageLine:
 
 
 def _unused(engine: Engine) -> UsageLine:
-    garbage = engine.store.collect(dry_run=True)
+    garbage = engine.store.collect(dry_run=True, cached=False)
     return UsageLine("Build Cache", len(garbage.snapshots), 0, garbage.bytes, garbage.bytes)
 
 

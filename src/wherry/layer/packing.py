@@ -151,7 +151,7 @@ class _Packer:
             raise Unsupported(
                 f"{os.fsdecode(source)} was renamed by the kernel's redirect_dir, which layers cannot say"
             )
-        self._way.append(_OnTheWay(path, source, meta, int(lower.st_mtime // 1) if lower else 0))
+        self._way.append(_OnTheWay(path, source, meta, lower.st_mtime_ns // 1_000_000_000 if lower else 0))
         if lower is None or not _same_directory(status, lower) or meta.xattrs != _lower_xattrs(below):
             self._write_parents()
         if below and is_opaque(source):
@@ -170,7 +170,7 @@ class _Packer:
                 self._tar.whiteout(path + b"/" + name)
 
     def _meta(self, source: bytes, status: os.stat_result) -> Meta:
-        mtime = int(status.st_mtime // 1)
+        mtime = status.st_mtime_ns // 1_000_000_000
         if self._clamp is not None:
             mtime = min(mtime, self._clamp)
         return Meta(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, mtime, read_xattrs(source))

@@ -87,7 +87,7 @@ class TarReader:
                 entry = entry._replace(link=long_link)
             self._left = stored if entry.kind in (b"0", b"\0", b"7", b"S") else 0
             self._padding = -self._left & 511
-            if self._left or entry.sparse is not None:
+            if entry.kind == b"S" or entry.sparse is not None or b"GNU.sparse.major" in extended:
                 entry = self._sparse(entry, block, extended)
             extended, long_name, long_link = {}, None, None
             yield entry

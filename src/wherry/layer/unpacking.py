@@ -31,6 +31,7 @@ _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _OPEN_DIRECTORIES = 512
 _MAX_NAME = 4095  # bytes: what a program in the container could name at all (PATH_MAX)
+_MOST_REPLACED = 100_000  # entries that take the place of earlier ones, each of which had to be made and removed
 _MAX_XATTRS = 1 << 16  # bytes of names and values: what Linux lists at most
 _COPY = 1 << 20
 _ZSTD_PIECE = 1 << 12
@@ -155,6 +156,7 @@ class _Unpacker:
         self._sparse_size = 0
         self._entries = 0
         self._everything_hidden = False
+        self._replaced_entries = 0
 
     def close(self) -> None:
         for fd in self._open.values():
@@ -302,7 +304,7 @@ class _Unpacker:
             if stat.S_ISDIR(status.st_mode):
                 os.fchown(fd, status.st_uid, status.st_gid)
                 os.fchmod(fd, stat.S_IMODE(status.st_mode))
-                self._times.put(name, int(status.st_mtime // 1))
+                self._times.put(name, status.st_mtime_ns // 1_000_000_000)
             break
         return fd
 
@@ -323,6 +325,9 @@ class _Unpacker:
             status = os.lstat(base, dir_fd=fd)
         except FileNotFoundError:
             return
+        self._replaced_entries += 1
+        if self._replaced_entries > _MOST_REPLACED:
+            raise HostileArchive(f"the layer writes over its own entries more than {_MOST_REPLACED} times")
         if not stat.S_ISDIR(status.st_mode):
             os.unlink(base, dir_fd=fd)
             return
@@ -456,7 +461,7 @@ _MAKERS = {
 
 
 def _times(mtime: int) -> tuple[int, int]:
-    nanoseconds = max(-(2**33), min(mtime, 2**33)) * 1_000_000_000
+    nanoseconds = max(-(2**53), min(mtime, 2**53)) * 1_000_000_000
     return nanoseconds, nanoseconds
 
 

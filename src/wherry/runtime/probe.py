@@ -11,7 +11,7 @@ from wherry.base.programs import find, run
 from wherry.kernel.cgroups import version
 from wherry.oci.runtime_spec import Mount
 
-__all__ = ["find_runtime"]
+__all__ = ["find_runtime", "why_not"]
 
 _CANDIDATES = ("crun", "runc")
 
@@ -28,7 +28,7 @@ def find_runtime(root: str, run_directory: str) -> str:
         path = find(name)
         if path is None:
             continue
-        reason = _try(path, run_directory)
+        reason = why_not(path, run_directory)
         if not reason:
             os.makedirs(root, mode=0o711, exist_ok=True)
             atomic_write(memory, json.dumps({"key": key, "path": path}).encode())
@@ -49,7 +49,7 @@ def _remembered(memory: str, key: list[list[object]]) -> str:
     return str(value["path"]) if value.get("key") == key else ""
 
 
-def _try(path: str, run_directory: str) -> str:
+def why_not(path: str, run_directory: str) -> str:
     """Run a container that does nothing, on the host's own programs, read-only; empty where that works."""
     import tempfile
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from wherry.store.database import Database
 
-__all__ = ["Lease", "Leases"]
+__all__ = ["BUILD_CACHE", "Lease", "Leases"]
+
+BUILD_CACHE = "build-cache:"  # begins the names of owners that keep what nobody needs, only to have it at hand
 
 _MIGRATIONS = (
     """
@@ -50,13 +52,22 @@ class Leases:
         with self._database.write() as connection:
             connection.execute("DELETE FROM leases WHERE owner = ?", (owner,))
 
-    def held(self) -> set[tuple[str, str]]:
-        """Everything that a living owner keeps; the leases of dead processes are removed."""
+    def release_cache(self) -> None:
+        """Let go of all that is only kept to have it at hand; what something else needs stays."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM leases WHERE substr(owner, 1, ?) = ?", (len(BUILD_CACHE), BUILD_CACHE))
+
+    def held(self, *, cached: bool = True) -> set[tuple[str, str]]:
+        """Everything that a living owner keeps, with the build cache or without; leases of the dead are removed."""
         with self._database.write() as connection:
             rows = connection.execute("SELECT owner, kind, key FROM leases").fetchall()
             dead = {owner for owner in {row[0] for row in rows} if _is_dead(owner)}
             connection.executemany("DELETE FROM leases WHERE owner = ?", [(owner,) for owner in dead])
-        return {(kind, key) for owner, kind, key in rows if owner not in dead}
+        return {
+            (kind, key)
+            for owner, kind, key in rows
+            if owner not in dead and (cached or not owner.startswith(BUILD_CACHE))
+        }
 
 
 class Lease:

@@ -94,10 +94,13 @@ class Store:
         progress(Advanced(chain, result.size, result.size))
         progress(Finished(chain))
 
-    def collect(self, *, dry_run: bool = False) -> Collected:
-        """Remove every blob and snapshot that no image, lease or root needs, and what dead processes left."""
+    def collect(self, *, dry_run: bool = False, cached: bool = True) -> Collected:
+        """Remove every blob and snapshot that no image, lease or root needs, and what dead processes left.
+
+        With `cached` off, that the build cache keeps something does not count.
+        """
         with self.content.changing(exclusive=True):
-            blobs, chains = self._needed()
+            blobs, chains = self._needed(cached=cached)
             garbage = [digest for digest in self.content.digests() if digest not in blobs]
             unused = [snapshot for snapshot in self.snapshots.all() if snapshot.chain_id not in chains]
             freed = sum(snapshot.size for snapshot in unused)
@@ -110,9 +113,19 @@ class Store:
                 self.snapshots.sweep()
         return Collected(tuple(garbage), tuple(snapshot.chain_id for snapshot in unused), freed)
 
-    def _needed(self) -> tuple[set[str], set[str]]:
+    def weigh(self, images: Iterable[Image]) -> int:
+        """Bytes of what these images need, as blobs and as snapshots; what several need counts once."""
+        blobs: set[str] = set()
+        chains: set[str] = set()
+        for image in images:
+            blobs |= self._image_blobs(image)
+            chains |= self._image_chains(image)
+        unpacked = sum(snapshot.size for snapshot in self.snapshots.all() if snapshot.chain_id in chains)
+        return unpacked + sum(self.content.size(digest) for digest in blobs)
+
+    def _needed(self, *, cached: bool) -> tuple[set[str], set[str]]:
         """The blobs and the chain IDs that are in use."""
-        held = self.leases.held()
+        held = self.leases.held(cached=cached)
         for roots in self._roots:
             held.update(roots())
         blobs = {key for kind, key in held if kind == "blob"}
