@@ -32,21 +32,32 @@ def execute(runtime: OciRuntime, container_id: str, process: dict[str, Any], *, 
     arguments = ["--log", f"{name}.log", "--log-format", "json", "exec", "--process", f"{name}.json"]
     arguments += ["--detach"] if detached else []
     nothing = subprocess.DEVNULL
+    spare = _spare_terminal() if process.get("terminal") and not detached else ()
     try:
         child = subprocess.Popen(
             runtime.command(*arguments, container_id),
             stdin=None if stdin and not detached else nothing,
             stdout=nothing if detached else None,
-            stderr=nothing if detached else None,
+            stderr=nothing if detached else spare[1] if spare else None,
         )
         code = _wait(child)
         failure = _logged_failure(f"{name}.log")
     finally:
+        for fd in spare:
+            os.close(fd)
         remove_if_exists(f"{name}.json")
         remove_if_exists(f"{name}.log")
     if failure is not None and code:
         raise failure
     return code if code >= 0 else 128 - code
+
+
+def _spare_terminal() -> tuple[int, ...]:
+    """Both ends of a terminal for the runtime to look at where none of our streams is one: it insists on one of its own
+    beside the command's. A container's terminal has one stream, so that nothing is missed on standard error."""
+    if any(os.isatty(fd) for fd in (0, 1, 2)):
+        return ()
+    return os.openpty()
 
 
 def _wait(child: Any) -> int:

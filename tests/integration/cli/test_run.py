@@ -276,6 +276,8 @@ def test_exec_runs_beside_with_its_own_settings(wherry, name, eventually):
     assert (done.out, done.returncode) == ("1 2\n/tmp\nana\n", 5)
     assert wherry("exec", "-i", name, "cat", stdin=b"through").out == "through"
     assert wherry("exec", name, "nope", check=False).returncode == 127
+    in_terminal = wherry("exec", "-t", name, "sh", "-c", "test -t 1 && echo yes; exit 3", check=False)
+    assert (in_terminal.out, in_terminal.returncode) == ("yes\n", 3)
     wherry("exec", "-d", name, "sh", "-c", "echo done > /tmp/mark")
     eventually(lambda: wherry("exec", name, "cat", "/tmp/mark", check=False).out == "done\n")
     wherry("stop", "-t", "0", name)
