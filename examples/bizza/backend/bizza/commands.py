@@ -1,4 +1,4 @@
-"""What is done from a shell: `flask --app bizza prepare|seed|organiser`. The container's entry point calls `prepare`."""
+"""What is done from a shell: `flask --app bizza prepare|seed|organiser`. Containers begin with `prepare`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 from alembic import command
 from alembic.config import Config
 from flask import Flask, current_app
+from flask.cli import with_appcontext
 from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 
@@ -57,6 +58,7 @@ def appoint(opened: Session, email: str, password: str, name: str = "Organiser")
 
 @click.command("prepare")
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for the database.")
+@with_appcontext
 def prepare(wait: float) -> None:
     """Wait for the database, migrate it, and do what BIZZA_SEED and BIZZA_ORGANISER_* ask for."""
     database.wait_for(_engine(), wait)
@@ -72,6 +74,7 @@ def prepare(wait: float) -> None:
 
 
 @click.command("seed")
+@with_appcontext
 def seed_command() -> None:
     """Fill an empty database with the example conference; one that has venues is left alone."""
     click.echo("filled" if _seed() else "not empty: left as it is")
@@ -80,6 +83,7 @@ def seed_command() -> None:
 @click.command("organiser")
 @click.argument("email")
 @click.password_option(help="For an account that does not exist yet.")
+@with_appcontext
 def organiser(email: str, password: str) -> None:
     """Make EMAIL an organiser."""
     with Session(_engine()) as opened, opened.begin():

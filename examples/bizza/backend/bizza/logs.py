@@ -63,14 +63,13 @@ def _end(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.request_id
     if request.path.startswith("/api/health") and response.status_code < 400:
         return response
-    user = g.get("user")
     fields = {
         "request_id": g.request_id,
         "method": request.method,
         "path": request.path,
         "status": response.status_code,
         "milliseconds": round((time.perf_counter() - g.started) * 1000, 1),
-        "user": user.id if user else None,
+        "user": g.get("user_id"),
     }
     logging.getLogger("bizza.request").info("%s %s", request.method, request.path, extra={"fields": fields})
     return response

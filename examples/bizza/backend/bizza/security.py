@@ -2,7 +2,8 @@
 
 A session is a random token in an HttpOnly cookie; the database holds its SHA-256 only. Every request that changes
 something is JSON (which a foreign page cannot send without asking first, and nobody is told yes), comes from our own
-origin if the browser names one, and, when it rides on a session, repeats a value derived from the token in `X-CSRF-Token`.
+origin if the browser names one, and, when it rides on a session, repeats in
+`X-CSRF-Token` a value derived from the token.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _identify() -> None:
     query = select(LogIn).where(LogIn.token_hash == digest(token), LogIn.expires_at > datetime.now(UTC))
     found = session().scalar(query)
     if found:
-        g.user = found.user
+        g.user, g.user_id = found.user, found.user_id
 
 
 def _refuse_foreign() -> None:

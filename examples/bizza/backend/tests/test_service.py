@@ -6,7 +6,7 @@ import logging
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import URL, text
+from sqlalchemy import URL
 from sqlalchemy.exc import OperationalError
 
 from bizza import create_app, database
