@@ -4,6 +4,6 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   plugins: [react()],
   // `npm run dev` beside a back end on this machine.
-  server: { proxy: { "/api": process.env.BIZZA_API ?? "http://127.0.0.1:5001" } },
+  server: { proxy: { "/api": "http://127.0.0.1:5001" } },
   test: { environment: "jsdom", globals: true, setupFiles: "src/tests/setup.ts" },
 });
