@@ -10,7 +10,7 @@ export const dateOf = (iso: string) => format({ day: "numeric" }).format(new Dat
 
 /** "Monday, 4 May 2026, 09:00–17:00", or both days where they differ. */
 export function span(from: string, to: string): string {
-  if (dayOf(from) === dayOf(to)) return `${dayOf(from)}, ${clockOf(from)}–${clockOf(to)}`;
+  if (dayOf(from) === dayOf(to)) return `${dayOf(from)}, ${clockOf(from)}\u2060–\u2060${clockOf(to)}`;
   return `${dayOf(from)}, ${clockOf(from)} – ${dayOf(to)}, ${clockOf(to)}`;
 }
 
