@@ -44,13 +44,13 @@ export async function call<T>(method: string, path: string, body?: unknown, sign
   const headers: Record<string, string> = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (csrf) headers["X-CSRF-Token"] = csrf;
-  let response: Response;
-  try {
-    response = await fetch(`/api${path}`, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ApiError(0, "The site cannot be reached. Are you online?");
-  }
+  const ask = () => fetch(`/api${path}`, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+  const response = await ask()
+    // Browsers drop requests when the machine changes networks; reading may be tried again without harm.
+    .catch((error) => (method === "GET" && !signal?.aborted ? ask() : Promise.reject(error)))
+    .catch((error) => {
+      throw signal?.aborted ? error : new ApiError(0, "The site cannot be reached. Are you online?");
+    });
   const content = response.status === 204 ? null : await response.json().catch(() => null);
   if (!response.ok) {
     const said = content?.error;
