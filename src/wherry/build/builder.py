@@ -19,6 +19,7 @@ from wherry.build.state import StageState
 from wherry.dockerfile import parse_dockerfile
 from wherry.dockerfile.expansion import expand, expand_content, expand_words
 from wherry.dockerfile.ignore import IgnorePatterns
+from wherry.engine.configuration import DEFAULT_PATH
 from wherry.layer.builder import LayerBuilder
 from wherry.oci.config import ImageConfig
 from wherry.oci.platform import host_platform, parse_platform
@@ -153,11 +154,11 @@ class _Builder:
         if name == "scratch":
             platform = self._platform
             config = ImageConfig(platform.architecture, platform.os, variant=platform.variant, created=self._epoch_ns())
-            return StageState(config)
+            return _with_path(StageState(config))
         image = self._image(name)
         self._lease.add("image", image.manifest_digest)
         self._lease.add("snapshot", self._store.unpack(image, self._progress))
-        return StageState(self._store.images.config(image), self._store.images.manifest(image).layers)
+        return _with_path(StageState(self._store.images.config(image), self._store.images.manifest(image).layers))
 
     def _epoch_ns(self) -> int:
         """When an image without layers was made: at SOURCE_DATE_EPOCH, or at no known time."""
@@ -433,6 +434,13 @@ class _Builder:
         image = self._store.images.create(config, state.layers, lease=self._lease, names=names, size=size)
         self._progress(Finished(task))
         return BuildResult(image.id, image.manifest_digest, tuple(name.familiar() for name in names))
+
+
+def _with_path(state: StageState) -> StageState:
+    """As BuildKit does, an image always says its PATH, so that `ENV PATH=/mine:$PATH` means what it says."""
+    if "PATH" in state.environment:
+        return state
+    return state.changed(env=(*state.defaults.env, f"PATH={DEFAULT_PATH}"))
 
 
 def _chains(config: ImageConfig) -> list[str]:

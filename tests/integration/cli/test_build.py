@@ -70,6 +70,12 @@ def test_the_configuration_is_dockers(wherry, built, context):
     assert wherry("run", "--rm", tag).out == "x\n"
 
 
+def test_every_image_has_a_path_that_can_be_added_to(wherry, built, context):
+    tag = built(context("FROM scratch\nENV PATH=/mine:$PATH\n"))
+    config = json.loads(wherry("image", "inspect", tag).out)[0]["Config"]
+    assert config["Env"] == ["PATH=/mine:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+
+
 def test_run_changes_become_a_layer(wherry, built, context):
     first = "RUN mkdir /d && echo 1 > /d/one && echo 2 > /d/two"
     dockerfile = f"FROM tiny\n{first}\nRUN rm /d/one && chmod 700 /d && ln -s two /d/link\n"

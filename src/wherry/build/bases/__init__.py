@@ -108,6 +108,7 @@ def _name(engine: Engine, image: Image, family: Family, reference: Reference) ->
 def _debian(engine: Engine, progress: Sink) -> Image:
     from wherry.build.bases.debian import build_root, distribution, point_release, source_date
     from wherry.build.layers import make_layer
+    from wherry.engine.configuration import DEFAULT_PATH
     from wherry.layer.packing import pack_tree
     from wherry.oci.config import ContainerDefaults, History, ImageConfig
     from wherry.oci.descriptor import Descriptor
@@ -132,7 +133,9 @@ def _debian(engine: Engine, progress: Sink) -> Image:
         step = History(epoch * 1_000_000_000, f"mmdebstrap --variant=minbase {release.codename}")
         config = ImageConfig(
             platform.architecture,
-            config=ContainerDefaults(cmd=("bash",), labels=_labels("debian", version, release, epoch)),
+            config=ContainerDefaults(
+                env=(f"PATH={DEFAULT_PATH}",), cmd=("bash",), labels=_labels("debian", version, release, epoch)
+            ),
             rootfs=(layer.diff_id,),
             history=(step,),
             created=step.created,
