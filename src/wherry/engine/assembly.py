@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wherry.engine.records import Container, ContainerRecords
     from wherry.engine.request import ContainerRequest
     from wherry.engine.volumes import Volumes
-    from wherry.network import Bridge, PortMapping
+    from wherry.network import Bridge, Firewall, PortMapping
     from wherry.runtime import OciRuntime, State
     from wherry.store import Image, Store
 
@@ -78,6 +78,7 @@ class Assembly:
         store: Store,
         records: ContainerRecords,
         networks: Networks,
+        firewall: Callable[[], Firewall],
         volumes: Volumes,
         runtime: Callable[[], OciRuntime],
     ) -> None:
@@ -85,6 +86,7 @@ class Assembly:
         self._store = store
         self._records = records
         self._networks = networks
+        self._firewall = firewall
         self._volumes = volumes
         self._runtime = runtime
 
@@ -161,7 +163,7 @@ class Assembly:
         return self._networks.default() if mode in ("bridge", "default") else self._networks.resolve(mode)
 
     def _connect_bridge(self, container: Container, config: Configuration, bundle: str, network: Network) -> Ready:
-        from wherry.network import Endpoint, ensure_bridge, open_namespace, publish, reserve
+        from wherry.network import Endpoint, open_namespace, reserve
         from wherry.network.bridge import mac_of
 
         address = self._networks.take_address(network, container.id, container.request.ip_address)
@@ -169,12 +171,11 @@ class Assembly:
             network.id, address, network.prefix, network.gateway, container.request.mac_address or mac_of(address)
         )
         self._records.update(container.id, network=state)
-        bridge, tag = _bridge(network), self._layout.tag
-        ensure_bridge(self._layout, bridge)
-        kept, ports = reserve(_wanted_ports(container.request, config))
+        self._firewall().hold(_bridge(network))
+        reserved = reserve(_wanted_ports(container.request, config))
         try:
-            if ports:
-                state = state._replace(ports=tuple((port[0], port[1], port[2], port[3]) for port in ports))
+            if reserved.ports:
+                state = state._replace(ports=tuple((port[0], port[1], port[2], port[3]) for port in reserved.ports))
                 self._records.update(container.id, network=state)
             endpoint = Endpoint(
                 container.id,
@@ -184,19 +185,26 @@ class Assembly:
                 network.prefix,
                 network.gateway,
                 state.mac,
-                tag,
+                self._layout.tag,
             )
             namespace = open_namespace(endpoint)
         except BaseException:
-            _close(tuple(kept))
+            reserved.close()
             raise
 
         def wire() -> None:
-            namespace.wire()
-            if ports:
-                publish(tag, bridge, address, ports)
+            try:
+                namespace.wire()
+                self._firewall().publish(address, reserved.ports)
+                reserved.relay(address, f"{bundle}/relay")
+            finally:
+                reserved.close_relayed()
 
-        return Ready(state, tuple(kept), wire, namespace.abandon)
+        def drop() -> None:
+            reserved.close_relayed()
+            namespace.abandon()
+
+        return Ready(state, tuple(reserved.kept), wire, drop)
 
     def _namespaces(self, container: Container, bundle: str) -> dict[str, str]:
         request = container.request
@@ -289,19 +297,21 @@ class Assembly:
 
     def take_apart(self, container: Container) -> None:
         """Free everything that a run of the container holds; harmless where nothing is left."""
-        from wherry.network import PortMapping, disconnect, unpublish
+        from wherry.network import PortMapping, disconnect, stop_relay
 
         bundle = self._layout.container_run(container.id)
         if os.path.isdir(bundle):
             self._stop_monitor(bundle)
+            stop_relay(f"{bundle}/relay")
             self._runtime().delete(container.id, self.cgroup(container.id))
             unmount_below(f"{bundle}/rootfs")
             disconnect(f"{bundle}/netns")
         current = self._records.get(container.id) or container
         network = current.network
         if network.ports:
-            ports = [PortMapping(*port) for port in network.ports]
-            unpublish(self._layout.tag, self._bridge_of(network), network.address, ports)
+            with self._firewall().changing():
+                self._firewall().unpublish(network.address, [PortMapping(*port) for port in network.ports])
+                self._records.update(container.id, network=network._replace(ports=()))
         if network.address:
             self._networks.free_addresses(container.id)
             self._records.update(container.id, network=NetworkState())
@@ -315,9 +325,6 @@ class Assembly:
         """Kill a monitor that still lives although its container is being taken apart."""
         if is_monitored(bundle):
             kill_monitor(bundle)
-
-    def _bridge_of(self, network: NetworkState) -> Bridge:
-        return _bridge(self._networks.resolve(network.network))
 
     def remove_anonymous(self, mounts: list[dict[str, Any]]) -> None:
         """Remove the anonymous volumes among `mounts` that no other container uses."""

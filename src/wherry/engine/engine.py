@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wherry.base.paths import Layout
     from wherry.engine.records import Container
     from wherry.engine.system import Pruned
+    from wherry.network import Firewall
     from wherry.runtime import OciRuntime
     from wherry.store import Store
 
@@ -34,11 +35,12 @@ class Engine:
         self.layout = layout
         self.store = store
         self._runtime: OciRuntime | None = None
-        records = ContainerRecords(store.database, layout)
+        self._firewall: Firewall | None = None
+        records = self._records = ContainerRecords(store.database, layout)
         self.networks = Networks(store.database, layout, clock)
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
-        assembly = Assembly(layout, store, records, self.networks, self.volumes, self.runtime)
-        self.workspaces = Workspaces(layout, self.networks, self.runtime)
+        assembly = Assembly(layout, store, records, self.networks, self.firewall, self.volumes, self.runtime)
+        self.workspaces = Workspaces(layout, self.networks, self.firewall, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
         self.images = Images(store, records)
         self.containers = Containers(layout, records, self.lifecycle, assembly, self.images, self.runtime)
@@ -51,6 +53,15 @@ class Engine:
 
             self._runtime = OciRuntime(self.layout, find_runtime(self.layout.root, self.layout.run))
         return self._runtime
+
+    def firewall(self) -> Firewall:
+        """The installation's rules, for its networks and for the ports that are published now."""
+        if self._firewall is None:
+            from wherry.network import Firewall, Wanted
+
+            records, networks = self._records, self.networks
+            self._firewall = Firewall(self.layout, lambda: Wanted(networks.bridges(), records.publications()))
+        return self._firewall
 
     def prune_volumes(self, *, every: bool = False) -> tuple[list[str], int]:
         """Remove volumes that no container mounts (only anonymous ones unless `every`); names and freed bytes."""

@@ -89,6 +89,12 @@ class Networks:
             ).fetchall()
         return [Network(*row) for row in rows]
 
+    def bridges(self) -> list[Bridge]:
+        """What the kernel has to know of every network that has been made."""
+        from wherry.network import Bridge
+
+        return [Bridge(one.bridge, one.subnet, one.gateway) for one in self.all()]
+
     def resolve(self, text: str) -> Network:
         """By name or identifier (or its unique beginning). Raises NotFound in Docker's words."""
         found = self._find(text)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.base.paths import Layout
+    from wherry.network import Publication
     from wherry.store import Database
 
 __all__ = ["PASSING", "Container", "ContainerRecords", "ContainerState", "NetworkState"]
@@ -220,6 +221,17 @@ class ContainerRecords:
         with self._database.read() as connection:
             row = connection.execute("SELECT id FROM containers WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
+
+    def publications(self) -> list[Publication]:
+        """The ports that are published now."""
+        from wherry.network import PortMapping, Publication
+
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT network FROM containers WHERE json_extract(network, '$.ports[0]') IS NOT NULL"
+            ).fetchall()
+        states = [json.loads(row[0]) for row in rows]
+        return [Publication(one["address"], tuple(PortMapping(*port) for port in one["ports"])) for one in states]
 
     def set_mounts(self, container_id: str, mounts: Sequence[dict[str, Any]]) -> None:
         """Record which volumes and paths the container has been given."""
