@@ -19,8 +19,22 @@ mount --rbind /sys/fs/cgroup "$1"
 mount -t sysfs sysfs /sys
 mount --rbind "$1" /sys/fs/cgroup
 ip link set lo up
+echo nameserver 203.0.113.2 > "$1.resolv"
+mount --bind "$1.resolv" /etc/resolv.conf
 echo ready
 exec sleep 3600
+"""
+_NAMES = """
+import socket
+asked = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asked.bind(("203.0.113.2", 53))
+while True:
+    question, client = asked.recvfrom(4096)
+    known = b"\\x09somewhere\\x04test\\x00\\x00\\x01" in question
+    end = question.index(b"\\0", 12) + 5
+    head = question[:2] + (b"\\x81\\x80\\0\\1\\0\\1" if known else b"\\x81\\x83\\0\\1\\0\\0") + bytes(4)
+    answer = b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4" + bytes([198, 51, 100, 7]) if known else b""
+    asked.sendto(head + question[12:end] + answer, client)
 """
 _OUTSIDE = "ip link set lo up; echo ready; exec sleep 3600"
 
@@ -58,7 +72,7 @@ class Namespace:
 
 
 class Machine(Namespace):
-    """Reached at `address` and `address6` from the `outside`, which is 203.0.113.2 there."""
+    """Reached at `address` and `address6` from the `outside`, which is 203.0.113.2 there and answers for names."""
 
     address, address6 = "203.0.113.1", "[2001:db8:1::1]"
 
@@ -73,8 +87,11 @@ class Machine(Namespace):
         self.outside("ip", "-batch", "-", stdin=(
             "addr add 203.0.113.2/24 dev out0\naddr add 2001:db8:1::2/64 dev out0 nodad\nlink set out0 up\n"
         ))  # fmt: skip
+        self._names = self.outside.start("python3", "-c", _NAMES)
 
     def end(self):
+        self._names.kill()
+        self._names.wait()
         self.outside.end()
         super().end()
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from wherry.base.clock import system_clock
 from wherry.engine.assembly import Assembly
+from wherry.engine.connecting import Connections
 from wherry.engine.containers import Containers
 from wherry.engine.images import Images
 from wherry.engine.lifecycle import Lifecycle, prepare_directories
 from wherry.engine.networks import Networks
+from wherry.engine.networkverbs import NetworkVerbs
 from wherry.engine.records import ContainerRecords
 from wherry.engine.volumes import Volumes
 from wherry.engine.workspace import Workspaces
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from wherry.engine.records import Container
     from wherry.engine.system import Pruned
     from wherry.network import Firewall
+    from wherry.network.dns import NameServer
     from wherry.runtime import OciRuntime
     from wherry.store import Store
 
@@ -39,7 +44,9 @@ class Engine:
         records = self._records = ContainerRecords(store.database, layout)
         self.networks = Networks(store.database, layout, clock)
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
-        assembly = Assembly(layout, store, records, self.networks, self.firewall, self.volumes, self.runtime)
+        connections = Connections(layout, records, self.networks, self.firewall, self.names)
+        assembly = Assembly(layout, store, records, connections, self.volumes, self.runtime)
+        self.network_verbs = NetworkVerbs(records, self.networks, connections, assembly, self.firewall)
         self.workspaces = Workspaces(layout, self.networks, self.firewall, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
         self.images = Images(store, records)
@@ -62,6 +69,22 @@ class Engine:
             records, networks = self._records, self.networks
             self._firewall = Firewall(self.layout, lambda: Wanted(networks.bridges(), records.publications()))
         return self._firewall
+
+    def names(self) -> NameServer:
+        """What answers for names on the networks of users."""
+        from wherry.engine.connecting import zones_of
+        from wherry.network.dns import NameServer
+
+        records, networks = self._records, self.networks
+        return NameServer(self.layout, lambda: zones_of(networks.all(), records.joined()))
+
+    def repair(self) -> None:
+        """Bring to rest what dead processes left."""
+        self.lifecycle.repair()
+        self.workspaces.sweep()
+        self.network_verbs.sweep()
+        if os.path.isdir(f"{self.layout.run}/network/names"):
+            self.names().repair()
 
     def prune_volumes(self, *, every: bool = False) -> tuple[list[str], int]:
         """Remove volumes that no container mounts (only anonymous ones unless `every`); names and freed bytes."""
@@ -95,6 +118,5 @@ def open_engine(layout: Layout, clock: Callable[[], int] = system_clock, *, repa
     """Open the installation, made where it is missing; with `repair`, bring to rest what dead processes left."""
     engine = Engine(layout, open_store(layout, clock), clock)
     if repair:
-        engine.lifecycle.repair()
-        engine.workspaces.sweep()
+        engine.repair()
     return engine

@@ -4,13 +4,14 @@ Who has which address is the engine's to remember; here is only what the kernel 
 """
 
 from wherry.network.bridge import Bridge, default_bridge
-from wherry.network.endpoint import Endpoint, Namespace, connect, disconnect, open_namespace
+from wherry.network.endpoint import Cable, Endpoint, Namespace, connect, disconnect, open_namespace
 from wherry.network.firewall import Firewall, Wanted
 from wherry.network.ports import Reservation, reserve, stop_relay
 from wherry.network.ruleset import PortMapping, Publication
 
 __all__ = [
     "Bridge",
+    "Cable",
     "Endpoint",
     "Firewall",
     "Namespace",

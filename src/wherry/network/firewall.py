@@ -61,7 +61,7 @@ class Firewall:
         with self.changing():
             if not bridges.is_ready(bridge):
                 bridges.make(bridge)
-            self._put_right(bridge.name)
+            self._put_right()
 
     def _is_held(self, bridge: Bridge) -> bool:
         noted = read_text(self._note).split()
@@ -72,25 +72,16 @@ class Firewall:
             and not _has_legacy_rules()
         )
 
-    def _put_right(self, name: str) -> None:
+    def _put_right(self) -> None:
         """Under the lock: send the whole, let it through other firewalls, note the generation."""
         wanted = self._wanted()
-        known = {bridge.name for bridge in wanted.bridges} | {name}
         for _ in range(_ATTEMPTS):
             before = generation()
             apply_rules(whole_ruleset(self._layout.tag, wanted.bridges, wanted.publications))
             changed = _pass_firewalls(wanted.bridges)
             if generation() == before + 1 and not changed:
                 break
-        self._write_note(before + 1, sorted(known))
-
-    def refresh(self) -> None:
-        """Send the whole again after a network came or went; without any network the table goes."""
-        with self.changing():
-            if self._wanted().bridges:
-                self._put_right(self._wanted().bridges[0].name)
-            else:
-                self.remove()
+        self._write_note(before + 1, [bridge.name for bridge in wanted.bridges])
 
     def _write_note(self, number: int, names: Sequence[str]) -> None:
         ensure_directory(f"{self._layout.run}/network")
@@ -142,11 +133,14 @@ class Firewall:
             self._write_note(before + 1, noted[1:])
 
     def drop_bridge(self, name: str) -> None:
-        """Remove the bridge and its ways through other firewalls; harmless where they are gone."""
+        """Remove the bridge, its rules and its ways through other firewalls; harmless where they are gone.
+
+        It is to be no longer among what is wanted.
+        """
         with self.changing():
             bridges.destroy(name)
             _close_firewalls(name)
-            remove_if_exists(self._note)
+            self._put_right()
 
     def remove(self) -> None:
         """Remove the table with everything in it."""

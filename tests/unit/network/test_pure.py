@@ -58,7 +58,7 @@ def test_resolv_conf_leaves_out_what_cannot_be_reached():
 
 
 def test_hosts_and_hardware_addresses():
-    text = hosts_file("10.0.0.2", "web", "example.org", [("db", "10.0.0.3")])
+    text = hosts_file(["10.0.0.2"], "web", "example.org", [("db", "10.0.0.3")])
     assert "10.0.0.3\tdb\n" in text
     assert text.endswith("10.0.0.2\tweb.example.org web\n")
     assert mac_of("10.64.0.2") == "02:42:0a:40:00:02"

@@ -113,7 +113,7 @@ _TESTS: dict[str, Any] = {
     "exited": lambda _, one, value: one.state.status == "exited" and str(one.state.exit_code) == value,
     "label": _label,
     "ancestor": _ancestor,
-    "network": lambda _, one, value: one.request.network == value,
+    "network": lambda _, one, value: value in _networks(one) or one.network.network.startswith(value),
     "volume": lambda opened, one, value: any(
         value in (mount.get("name"), mount["target"]) for mount in opened.containers.mounts(one)
     ),
@@ -136,12 +136,19 @@ def _row(opened: Engine, one: Container, *, whole: bool, size: bool) -> dict[str
         "Names": one.name,
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(opened.containers.labels(one).items())),
         "Mounts": ",".join(mounts),
-        "Networks": one.request.network,
+        "Networks": ",".join(_networks(one)),
         "LocalVolumes": str(sum(1 for mount in opened.containers.mounts(one) if mount["kind"] == "volume")),
     }
     return (
         {**row, "Size": human_size(opened.containers.writable_size(one), digits=3)} if size else {**row, "Size": "0B"}
     )
+
+
+def _networks(container: Container) -> list[str]:
+    """The names of its networks, or its mode."""
+    from wherry.engine.request import endpoints_of
+
+    return [each.network for each in endpoints_of(container.request)] or [container.request.network]
 
 
 def ports_text(container: Container) -> str:
