@@ -203,6 +203,10 @@ class Assembly:
         self._connections.disconnect(self._records.get(container.id) or container)
         remove_tree(bundle, on_busy=unmount_below)
 
+    def renamed(self, container: Container) -> None:
+        """Let others find it by its new name."""
+        self._connections.refresh_names(container.network)
+
     def is_monitored(self, container_id: str) -> bool:
         """Whether the container's monitor lives."""
         return is_monitored(self._layout.container_run(container_id))

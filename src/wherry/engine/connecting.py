@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from wherry.base.errors import Conflict, InvalidInput
+from wherry.base.errors import Conflict, InvalidInput, NotFound, Unavailable
 from wherry.base.values import NamedTuple
 from wherry.engine.namefiles import write_name_files
 from wherry.engine.records import NetworkState
@@ -87,7 +87,9 @@ class Connections:
             if container.request.network != "host" and not container.request.network.startswith("container:"):
                 connect(Endpoint(container.id, f"{bundle}/netns"))
             return Ready(NetworkState())
-        networks = [self._networks.find(endpoint.network) for endpoint in endpoints]
+        pairs = [(self._networks.find(endpoint.network), endpoint) for endpoint in endpoints]
+        pairs.sort(key=lambda pair: pair[0].internal)  # ports are published through the first
+        networks, endpoints = [pair[0] for pair in pairs], tuple(pair[1] for pair in pairs)
         state = self._take_addresses(container, networks, endpoints)
         for network in networks:
             self._firewall().hold(network.as_bridge())
@@ -157,11 +159,16 @@ class Connections:
             return
         self._networks.free_addresses(container.id)
         self._records.update(container.id, network=NetworkState())
-        if self._has_names(state):
-            self._names().sync()
+        self.refresh_names(state)
 
-    def _has_names(self, state: NetworkState) -> bool:
-        return any(one.name != "bridge" for one in state.joined())
+    def refresh_names(self, state: NetworkState) -> None:
+        """After a container on these networks went or has another name; whether they can be answered or not."""
+        if all(one.name == "bridge" for one in state.joined()):
+            return
+        try:
+            self._names().sync()
+        except Unavailable:
+            return  # the next container that needs names says why
 
     def _unpublish(self, container_id: str, state: NetworkState) -> None:
         from wherry.network import PortMapping
@@ -171,8 +178,8 @@ class Connections:
             firewall.unpublish(state.address, [PortMapping(*port) for port in state.ports])
             self._records.update(container_id, network=state._replace(ports=()))
 
-    def write_names(self, container: Container, hostname: str, state: NetworkState) -> None:
-        """The files in the container by which it resolves names."""
+    def write_names(self, container: Container, hostname: str, state: NetworkState, *, strict: bool = True) -> None:
+        """The files in the container by which it resolves names. `strict` refuses links to what does not run."""
         named = [self._networks.resolve(one.network) for one in state.joined() if one.name != "bridge"]
         write_name_files(
             self._layout.container(container.id),
@@ -181,19 +188,26 @@ class Connections:
             addresses=[one.address for one in state.joined()],
             gateway=state.gateway or (named[0].gateway if named else ""),
             name_server=named[0].gateway if named else "",
-            links=self._links(container, state),
+            links=self._links(container, state, strict=strict),
         )
 
-    def _links(self, container: Container, state: NetworkState) -> list[tuple[str, str]]:
+    def _links(self, container: Container, state: NetworkState, *, strict: bool) -> list[tuple[str, str]]:
         """Names from `--link` with the addresses that their containers have on a network that both are on."""
         found = []
         for endpoint in endpoints_of(container.request):
             for link in endpoint.links:
                 name, _, alias = link.partition(":")
-                other = self._records.resolve(name)
+                try:
+                    other = self._records.resolve(name)
+                except NotFound:
+                    if strict:
+                        raise
+                    continue
                 shared = [
                     one for one in other.network.joined() if one.network in {own.network for own in state.joined()}
                 ]
+                if not shared and not strict:
+                    continue
                 if not shared:
                     raise Conflict(
                         f"Cannot link to a non running container: /{other.name} AS /{container.name}/{alias or name}"
@@ -279,8 +293,7 @@ class Connections:
         self._records.update(container.id, network=state)
         self._networks.free_addresses(container.id, one.network)
         self._settle(container, before, state, hostname)
-        if one.name != "bridge":
-            self._names().sync()
+        self.refresh_names(one)
 
     def _settle(self, container: Container, before: NetworkState, state: NetworkState, hostname: str) -> None:
         """After a cable came or went: the default route, the ports and the files follow."""
@@ -291,7 +304,7 @@ class Connections:
         set_gateway(self._namespace(container), gateway)
         if state.ports and state.address != before.address:
             self._firewall().publish(state.address, [PortMapping(*port) for port in state.ports])
-        self.write_names(container, hostname, state)
+        self.write_names(container, hostname, state, strict=False)
 
     def _namespace(self, container: Container) -> str:
         return f"{self._layout.container_run(container.id)}/netns"

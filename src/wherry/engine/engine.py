@@ -46,7 +46,7 @@ class Engine:
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
         connections = Connections(layout, records, self.networks, self.firewall, self.names)
         assembly = Assembly(layout, store, records, connections, self.volumes, self.runtime)
-        self.network_verbs = NetworkVerbs(records, self.networks, connections, assembly, self.firewall)
+        self.network_verbs = NetworkVerbs(layout, records, self.networks, connections, assembly, self.firewall)
         self.workspaces = Workspaces(layout, self.networks, self.firewall, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
         self.images = Images(store, records)

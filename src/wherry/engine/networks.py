@@ -7,6 +7,7 @@ hand out the same; a container's rows go when it is taken apart.
 from __future__ import annotations
 
 import json
+import os
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound, Unavailable, Unsupported
 from wherry.base.values import NamedTuple
@@ -155,6 +156,8 @@ class Networks:
         identifier = _new_id()
         tag = self._layout.tag
         bridge = request.options.get("com.docker.network.bridge.name") or f"wh{tag}n{identifier[: 12 - len(tag)]}"
+        if os.path.exists(f"/sys/class/net/{bridge}"):
+            raise Conflict(f"cannot create network {request.name}: the machine has an interface {bridge} already")
         with self._database.write() as connection:
             others = self._select(connection, "")
             if any(one.name == request.name for one in others):
@@ -375,6 +378,4 @@ def number_to_address(number: int) -> str:
 
 
 def _new_id() -> str:
-    import os
-
     return os.urandom(32).hex()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from wherry.base.errors import Conflict
+from wherry.base.locks import FileLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wherry.base.paths import Layout
     from wherry.engine.assembly import Assembly
     from wherry.engine.connecting import Connections
     from wherry.engine.networks import Network, NetworkRequest, Networks
@@ -23,12 +25,14 @@ class NetworkVerbs:
 
     def __init__(
         self,
+        layout: Layout,
         records: ContainerRecords,
         networks: Networks,
         connections: Connections,
         assembly: Assembly,
         firewall: Callable[[], Firewall],
     ) -> None:
+        self._layout = layout
         self._records = records
         self._networks = networks
         self._connections = connections
@@ -51,8 +55,12 @@ class NetworkVerbs:
         self._finish(network)
 
     def _finish(self, network: Network) -> None:
-        self._firewall().drop_bridge(network.bridge)
-        self._networks.forget(network)
+        """Whoever comes first does it; a new network may have the bridge's name from then on."""
+        with FileLock(f"{self._layout.locks}/network-{network.id}") as lock:
+            if any(one.id == network.id for one in self._networks.retired()):
+                self._firewall().drop_bridge(network.bridge)
+                self._networks.forget(network)
+            lock.remove()
 
     def sweep(self) -> None:
         """Finish removals that were cut off; cheap where there are none."""

@@ -79,7 +79,7 @@ class Firewall:
             before = generation()
             apply_rules(whole_ruleset(self._layout.tag, wanted.bridges, wanted.publications))
             changed = _pass_firewalls(wanted.bridges)
-            if generation() == before + 1 and not changed:
+            if not before or (generation() == before + 1 and not changed):
                 break
         self._write_note(before + 1, [bridge.name for bridge in wanted.bridges])
 

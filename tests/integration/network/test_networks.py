@@ -57,6 +57,17 @@ def test_containers_of_a_network_know_each_other_by_name_identifier_and_alias(th
     assert resolve(there, "two", "app")["app"] == two["IPAddress"]
 
 
+def test_a_new_name_is_known_and_the_old_one_is_not(there, eventually):
+    there("network", "create", "blue")
+    sleeper(there, "one", "--network", "blue")
+    there("rename", "one", "other")
+    eventually(lambda: resolve(there, "other", "other", "one") == {"one": "", "other": address(there, "other")})
+
+
+def address(there, name):
+    return there.inspect(name)["NetworkSettings"]["Networks"]["blue"]["IPAddress"]
+
+
 def test_a_name_is_there_when_the_command_begins(there):
     there("network", "create", "blue")
     sleeper(there, "one", "--network", "blue")
@@ -224,10 +235,13 @@ def test_the_name_server_comes_back_and_goes(there, eventually):
         pass
 
 
-def test_what_docker_refuses_is_refused(there):
+def test_what_docker_refuses_is_refused(there, machine):
     there("network", "create", "--subnet", "10.79.0.0/24", "blue")
     sleeper(there, "one", "--network", "blue", "--ip", "10.79.0.5")
+    machine("ip", "link", "add", "taken0", "type", "bridge")
+    option = "com.docker.network.bridge.name=taken0"
     refused = {
+        ("network", "create", "-o", option, "x"): "the machine has an interface taken0 already",
         ("network", "create", "blue"): "network with name blue already exists",
         ("network", "create", "bridge"): "operation is not permitted on predefined bridge network",
         ("network", "create", "--ipv6", "x"): "--ipv6 is not supported",
