@@ -11,7 +11,6 @@ from wherry.engine.containers import Containers
 from wherry.engine.images import Images
 from wherry.engine.lifecycle import Lifecycle, prepare_directories
 from wherry.engine.networks import Networks
-from wherry.engine.networkverbs import NetworkVerbs
 from wherry.engine.records import ContainerRecords
 from wherry.engine.volumes import Volumes
 from wherry.engine.workspace import Workspaces
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry.base.paths import Layout
+    from wherry.engine.networkverbs import NetworkVerbs
     from wherry.engine.records import Container
     from wherry.engine.system import Pruned
     from wherry.network import Firewall
@@ -44,13 +44,12 @@ class Engine:
         records = self._records = ContainerRecords(store.database, layout)
         self.networks = Networks(store.database, layout, clock)
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
-        connections = Connections(layout, records, self.networks, self.firewall, self.names)
-        assembly = Assembly(layout, store, records, connections, self.volumes, self.runtime)
-        self.network_verbs = NetworkVerbs(layout, records, self.networks, connections, assembly, self.firewall)
+        self._connections = Connections(layout, records, self.networks, self.firewall, self.names)
+        self._assembly = Assembly(layout, store, records, self._connections, self.volumes, self.runtime)
         self.workspaces = Workspaces(layout, self.networks, self.firewall, self.runtime)
-        self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
+        self.lifecycle = Lifecycle(layout, store, records, self._assembly, self.runtime, clock)
         self.images = Images(store, records)
-        self.containers = Containers(layout, records, self.lifecycle, assembly, self.images, self.runtime)
+        self.containers = Containers(layout, records, self.lifecycle, self._assembly, self.images, self.runtime)
 
     def runtime(self) -> OciRuntime:
         """The OCI runtime that works on this machine; found when it is first needed."""
@@ -70,6 +69,13 @@ class Engine:
             self._firewall = Firewall(self.layout, lambda: Wanted(networks.bridges(), records.publications()))
         return self._firewall
 
+    @property
+    def network_verbs(self) -> NetworkVerbs:
+        """What users do with networks."""
+        from wherry.engine.networkverbs import NetworkVerbs
+
+        return NetworkVerbs(self.layout, self._records, self.networks, self._connections, self._assembly, self.firewall)
+
     def names(self) -> NameServer:
         """What answers for names on the networks of users."""
         from wherry.engine.connecting import zones_of
@@ -82,7 +88,8 @@ class Engine:
         """Bring to rest what dead processes left."""
         self.lifecycle.repair()
         self.workspaces.sweep()
-        self.network_verbs.sweep()
+        if self.networks.retired():
+            self.network_verbs.sweep()
         if os.path.isdir(f"{self.layout.run}/network/names"):
             self.names().repair()
 

@@ -15,7 +15,6 @@ from wherry.base.locks import FileLock
 from wherry.base.programs import find, require, run
 from wherry.base.values import NamedTuple
 from wherry.network import bridge as bridges
-from wherry.network.foreign import changes, rules_of
 from wherry.network.netfilter import forget_flows, generation
 from wherry.network.ruleset import publish_ruleset, table_name, unpublish_ruleset, whole_ruleset
 
@@ -163,6 +162,8 @@ def _pass_firewalls(bridges: Sequence[Bridge]) -> bool:
     iptables = find("iptables")
     if iptables is None:
         return False
+    from wherry.network.foreign import changes
+
     needed = changes(_listing(iptables), bridges)
     for change in needed:
         run((iptables, "-w", *change.split()))
@@ -170,6 +171,8 @@ def _pass_firewalls(bridges: Sequence[Bridge]) -> bool:
 
 
 def _close_firewalls(name: str) -> None:
+    from wherry.network.foreign import rules_of
+
     iptables = find("iptables")
     for rule in rules_of(_listing(iptables), name) if iptables else ():
         run((str(iptables), "-w", "-D", *rule.split()[1:]), check=False)
