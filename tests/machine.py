@@ -6,6 +6,7 @@ What tests do to its firewall, and whatever they leave there, is nobody else's a
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -87,7 +88,7 @@ class Machine(Namespace):
         self.outside("ip", "-batch", "-", stdin=(
             "addr add 203.0.113.2/24 dev out0\naddr add 2001:db8:1::2/64 dev out0 nodad\nlink set out0 up\n"
         ))  # fmt: skip
-        self._names = self.outside.start("python3", "-c", _NAMES)
+        self._names = self.outside.start(sys.executable, "-c", _NAMES)
 
     def end(self):
         self._names.kill()

@@ -1,5 +1,7 @@
 """Published ports, on a machine of its own with an outside to come from."""
 
+import sys
+
 import pytest
 
 ANSWER = (
@@ -84,8 +86,8 @@ def test_a_port_that_is_taken_on_ipv6_is_a_conflict(there, name, machine, eventu
 def test_udp_is_answered_on_both_protocols(there, name, machine, eventually):
     there("run", "-d", "--name", name, "-p", "5300:53/udp", "-e", "NAME=dns", "tiny", "perl", "-e", ANSWER)
     for address in ("127.0.0.1", "::1", machine.address):
-        eventually(lambda at=address: machine("python3", "-c", ASK, at, "5300", stdin="hello\n") == "dns hello\n")
-    assert machine.outside("python3", "-c", ASK, "2001:db8:1::1", "5300", stdin="hello\n") == "dns hello\n"
+        eventually(lambda at=address: machine(sys.executable, "-c", ASK, at, "5300", stdin="hello\n") == "dns hello\n")
+    assert machine.outside(sys.executable, "-c", ASK, "2001:db8:1::1", "5300", stdin="hello\n") == "dns hello\n"
 
 
 def test_a_udp_client_that_was_sending_before_reaches_what_is_published(there, name, machine, eventually):
@@ -93,7 +95,7 @@ def test_a_udp_client_that_was_sending_before_reaches_what_is_published(there, n
 
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     there("run", "--rm", "tiny", "true")  # from now on flows are remembered
-    client = machine.outside.start("python3", "-c", ASK, machine.address, "5301", **pipes)
+    client = machine.outside.start(sys.executable, "-c", ASK, machine.address, "5301", **pipes)
 
     def ask():
         client.stdin.write("x\n")
@@ -136,4 +138,4 @@ def test_a_great_deal_passes_through_the_relay(there, name, machine, eventually)
         "import socket; s = socket.create_connection(('::1', 8085));"
         " print(sum(map(len, iter(lambda: s.recv(65536), b''))))"
     )
-    eventually(lambda: machine("python3", "-c", count, check=False) == "20000000\n")
+    eventually(lambda: machine(sys.executable, "-c", count, check=False) == "20000000\n")
