@@ -60,12 +60,14 @@ class Installation:
         self.environment = {**os.environ, "WHERRY_ROOT": self.root, "WHERRY_RUN": self.run, "HOME": str(directory)}
         self.environment.pop("WHERRY_DEBUG", None)
 
+    prefix = ()
+
     def start(self, *arguments, **options):
-        argv = [sys.executable, "-I", "-m", "wherry", *arguments]
+        argv = [*self.prefix, sys.executable, "-I", "-m", "wherry", *arguments]
         return subprocess.Popen(argv, env=self.environment, **options)
 
     def __call__(self, *arguments, check=True, stdin=b"", cwd=None, timeout=120):
-        argv = [sys.executable, "-I", "-m", "wherry", *arguments]
+        argv = [*self.prefix, sys.executable, "-I", "-m", "wherry", *arguments]
         done = subprocess.run(
             argv, env=self.environment, input=stdin, capture_output=True, check=False, cwd=cwd, timeout=timeout
         )
@@ -114,12 +116,17 @@ class Installation:
 
     def destroy(self):
         from wherry.base.paths import Layout
-        from wherry.network import destroy_bridge
+        from wherry.network import Firewall, Wanted
 
         self("ps", "-aq", check=False)
         for identifier in self("ps", "-aq").out.split():
             self("rm", "-f", "-v", identifier)
-        destroy_bridge(Layout(self.root, self.run), f"wh{self.tag()}0")
+        firewall = Firewall(Layout(self.root, self.run), lambda: Wanted((), ()))
+        firewall.drop_bridge(f"wh{self.tag()}0")
+        firewall.remove()
+        self.remove_cgroups()
+
+    def remove_cgroups(self):
         for path in (f"/sys/fs/cgroup/*/wherry-{self.tag()}", f"/sys/fs/cgroup/wherry-{self.tag()}"):
             for directory in glob.glob(path):
                 os.rmdir(directory)
@@ -180,7 +187,7 @@ def _eventually():
     return eventually
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     """A program for perl that answers HTTP on port 80."""
     return SERVE

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 __all__ = [
     "atomic_write",
     "ensure_directory",
+    "read_text",
     "remove_directory_at",
     "remove_if_exists",
     "remove_tree",
@@ -66,6 +67,15 @@ def ensure_directory(path: str, mode: int = 0o700) -> str:
         os.makedirs(path, mode=0o755, exist_ok=True)
         os.chmod(path, mode)
     return path
+
+
+def read_text(path: str) -> str:
+    """What the file `path` holds; empty where there is none. Bytes that are no UTF-8 become marks of replacement."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def remove_if_exists(path: str) -> None:

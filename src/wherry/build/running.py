@@ -156,7 +156,7 @@ def _mounts(step: Step, workspace: Workspace) -> list[Mount]:
     extra = [entry.partition(":")[::2] for entry in step.add_hosts]
     files = {
         "/etc/resolv.conf": resolv_conf(host, (), (), (), own_network=step.network != "host"),
-        "/etc/hosts": hosts_file("", "", "", [(name, address) for name, address in extra]),
+        "/etc/hosts": hosts_file((), "", "", [(name, address) for name, address in extra]),
     }
     for path, content in (*files.items(), *step.scripts):
         with open(f"{directory}/{os.path.basename(path)}", "w", encoding="utf-8") as file:

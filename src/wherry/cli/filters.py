@@ -133,7 +133,13 @@ def _volume(opened: Engine, value: str) -> Test:
 
 
 def _network(_: Engine, value: str) -> Test:
-    return lambda one: value in (one.request.network, one.network.network)
+    from wherry.engine.request import endpoints_of
+
+    def joins(one: Container) -> bool:
+        names = [each.network for each in endpoints_of(one.request)] or [one.request.network]
+        return value in names or any(state.network.startswith(value) for state in one.network.joined())
+
+    return joins
 
 
 _MAKERS: dict[str, Callable[[Engine, str], Test]] = {

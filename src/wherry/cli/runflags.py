@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wherry.cli import parsing, ports
 from wherry.cli.flags import Flag
-from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest
+from wherry.cli.networkflags import parse_networks
+from wherry.engine.request import ContainerRequest, EndpointRequest, HealthRequest, LimitsRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RUN_FLAGS", "container_request"]
 
-_LATER = "it comes with user-defined networks"
 _HEALTH = "health checks are not run yet"
 
 RUN_FLAGS = (
@@ -56,7 +56,7 @@ RUN_FLAGS = (
     Flag("ipc", "str", "IPC namespace (private, host, container:NAME)"),
     Flag("label", "list", "Set a label", short="l"),
     Flag("label-file", "list", "Read labels from a file"),
-    Flag("link", "list", "Link to another container", unsupported=_LATER),
+    Flag("link", "list", "Know another container by a further name (container[:alias])"),
     Flag("log-driver", "str", "Log driver (json-file or none)"),
     Flag("log-opt", "list", "Log driver options", unsupported="logs are kept whole, without options"),
     Flag("mac-address", "str", "Hardware address"),
@@ -65,9 +65,9 @@ RUN_FLAGS = (
     Flag("memory-swap", "str", "Memory plus swap limit (-1: no limit of swap)"),
     Flag("mount", "list", "Mount (type=bind|volume|tmpfs,source=...,target=...)"),
     Flag("name", "str", "Name of the container"),
-    Flag("network", "str", "Network (bridge, host, none, container:NAME)", default="bridge"),
-    Flag("net", "str", "The same as --network"),
-    Flag("network-alias", "list", "Further name on the network", unsupported=_LATER),
+    Flag("network", "list", "Network (bridge, host, none, container:NAME, or a network's name)"),
+    Flag("net", "list", "The same as --network"),
+    Flag("network-alias", "list", "Further name on the network"),
     Flag("no-healthcheck", "bool", "Ignore the image's HEALTHCHECK"),
     Flag("oom-kill-disable", "bool", "Never kill for want of memory"),
     Flag("oom-score-adj", "int", "Preference of the kernel for killing (-1000 to 1000)"),
@@ -111,6 +111,10 @@ def container_request(parsed: Parsed) -> ContainerRequest:
         *map(parsing.parse_tmpfs, parsed["tmpfs"]),
     ]
     entrypoint = parsed["entrypoint"]
+    network, endpoints = parse_networks(
+        [*parsed["network"], *parsed["net"]],
+        EndpointRequest("", tuple(parsed["network-alias"]), tuple(parsed["link"]), parsed["ip"], parsed["mac-address"]),
+    )
     return ContainerRequest(
         image=image,
         command=tuple(command) or None,
@@ -131,7 +135,9 @@ def container_request(parsed: Parsed) -> ContainerRequest:
         restart=parsing.parse_restart(parsed["restart"]),
         stop_signal=parsed["stop-signal"],
         stop_timeout=parsed["stop-timeout"] if "stop-timeout" in parsed.given else None,
-        network=parsed["net"] or parsed["network"],
+        network=network,
+        endpoints=endpoints,
+        links=tuple(parsed["link"]),
         ports=tuple(port for text in parsed["publish"] for port in ports.parse_ports(text)),
         publish_all=parsed["publish-all"],
         expose=ports.parse_expose(parsed["expose"]),

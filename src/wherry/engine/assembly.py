@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
-from wherry.base.errors import Conflict, InvalidInput
+from wherry.base.errors import Conflict
 from wherry.base.files import ensure_directory, remove_tree
-from wherry.base.values import NamedTuple
 from wherry.engine.admission import check_request
 from wherry.engine.configuration import configure
+from wherry.engine.connecting import close_all
 from wherry.engine.mounting import decide_mounts, fill_volumes, spec_mounts
-from wherry.engine.records import NetworkState
 from wherry.engine.specification import build_request, granted_capabilities
 from wherry.kernel import cgroups
 from wherry.kernel.mounts import overlay, unmount_below
@@ -31,43 +30,20 @@ if TYPE_CHECKING:
 
     from wherry.base.paths import Layout
     from wherry.engine.configuration import Configuration
-    from wherry.engine.networks import Network, Networks
+    from wherry.engine.connecting import Connections, Ready
     from wherry.engine.records import Container, ContainerRecords
     from wherry.engine.request import ContainerRequest
     from wherry.engine.volumes import Volumes
-    from wherry.network import Bridge, PortMapping
     from wherry.runtime import OciRuntime, State
     from wherry.store import Image, Store
 
-__all__ = ["Assembly", "Ready"]
+__all__ = ["Assembly"]
 
 # Run by conmon when the container has ended. A process that attends to the container (a foreground `run`) holds the
 # lock `attended` and sees to the end itself; the shell does not wait, so that the monitor lets go of its ports.
 _AT_END = (
     'if [ -e "$1/attended" ]; then flock -n 9 9<"$1/attended" || exit 0; fi; shift; "$@" </dev/null >/dev/null 2>&1 &'
 )
-
-
-def _nothing() -> None:
-    """Where there is nothing to do."""
-
-
-class Ready(NamedTuple):
-    """A container that can be launched: `kept` are descriptors that its monitor is to hold (reserved ports).
-
-    Its network namespace exists; `wire` connects it, which may go on while the runtime makes the container, and has
-    to be done before the container is started. Exactly one of `wire` and `abandon` is to be called.
-    """
-
-    network: NetworkState
-    kept: tuple[int, ...] = ()
-    wire: Callable[[], object] = _nothing
-    drop_namespace: Callable[[], object] = _nothing
-
-    def abandon(self) -> None:
-        """Let go of what would have been launched."""
-        _close(self.kept)
-        self.drop_namespace()
 
 
 class Assembly:
@@ -78,14 +54,14 @@ class Assembly:
         layout: Layout,
         store: Store,
         records: ContainerRecords,
-        networks: Networks,
+        connections: Connections,
         volumes: Volumes,
         runtime: Callable[[], OciRuntime],
     ) -> None:
         self._layout = layout
         self._store = store
         self._records = records
-        self._networks = networks
+        self._connections = connections
         self._volumes = volumes
         self._runtime = runtime
 
@@ -99,13 +75,7 @@ class Assembly:
         check_request(request)
         configure("0" * 64, request, self._store.images.config(image).config)
         granted_capabilities(request)
-        mode, _, other = request.network.partition(":")
-        if mode == "container":
-            self._records.resolve(other)
-        elif mode not in ("bridge", "host", "none", "default"):
-            self._networks.resolve(request.network)
-        if mode in ("host", "none", "container") and request.ports and mode == "container":
-            raise InvalidInput("conflicting options: port publishing and the container type network mode")
+        self._connections.check(request)
 
     def lay_out(self, container: Container) -> None:
         """Make what survives the container's runs: its writable layer and its volumes."""
@@ -125,9 +95,9 @@ class Assembly:
         lowers = self._store.snapshots.lowers(container.chain_id)
         overlay(lowers or [_empty(directory)], f"{directory}/upper", f"{directory}/work", rootfs)
         config = self.configuration(container)
-        ready = self._connect(container, config, bundle)
+        ready = self._connections.connect(container, config, bundle)
         try:
-            self._write_names(container, config, ready.network, directory)
+            self._connections.write_names(container, config.hostname, ready.network)
             mounts = self._records.mounts(container.id)
             fill_volumes(mounts, rootfs, self._volumes)
             request = build_request(
@@ -149,57 +119,6 @@ class Assembly:
         """The container's control group."""
         return cgroups.cgroup_path(self._layout.tag, container_id)
 
-    def _connect(self, container: Container, config: Configuration, bundle: str) -> Ready:
-        from wherry.network import Endpoint, connect
-
-        mode = container.request.network
-        if mode == "none":
-            connect(Endpoint(container.id, f"{bundle}/netns"))
-        if mode in ("none", "host") or mode.startswith("container:"):
-            return Ready(NetworkState())
-        return self._connect_bridge(container, config, bundle, self._network(mode))
-
-    def _network(self, mode: str) -> Network:
-        return self._networks.default() if mode in ("bridge", "default") else self._networks.resolve(mode)
-
-    def _connect_bridge(self, container: Container, config: Configuration, bundle: str, network: Network) -> Ready:
-        from wherry.network import Endpoint, ensure_bridge, open_namespace, publish, reserve
-        from wherry.network.bridge import mac_of
-
-        address = self._networks.take_address(network, container.id, container.request.ip_address)
-        state = NetworkState(
-            network.id, address, network.prefix, network.gateway, container.request.mac_address or mac_of(address)
-        )
-        self._records.update(container.id, network=state)
-        bridge, tag = _bridge(network), self._layout.tag
-        ensure_bridge(self._layout, bridge)
-        kept, ports = reserve(_wanted_ports(container.request, config))
-        try:
-            if ports:
-                state = state._replace(ports=tuple((port[0], port[1], port[2], port[3]) for port in ports))
-                self._records.update(container.id, network=state)
-            endpoint = Endpoint(
-                container.id,
-                f"{bundle}/netns",
-                network.bridge,
-                address,
-                network.prefix,
-                network.gateway,
-                state.mac,
-                tag,
-            )
-            namespace = open_namespace(endpoint)
-        except BaseException:
-            _close(tuple(kept))
-            raise
-
-        def wire() -> None:
-            namespace.wire()
-            if ports:
-                publish(tag, bridge, address, ports)
-
-        return Ready(state, tuple(kept), wire, namespace.abandon)
-
     def _namespaces(self, container: Container, bundle: str) -> dict[str, str]:
         request = container.request
         namespaces = {"mount": "", "pid": "", "ipc": "", "uts": "", "network": f"{bundle}/netns"}
@@ -218,23 +137,6 @@ class Assembly:
         if not other.state.is_running:
             raise Conflict(f"cannot join the namespaces of a non running container: {other.id}")
         return f"/proc/{other.state.pid}/ns/{kind}"
-
-    def _write_names(self, container: Container, config: Configuration, network: NetworkState, directory: str) -> None:
-        from wherry.network.names import hosts_file, resolv_conf
-
-        request = container.request
-        gateway = network.gateway or "127.0.0.1"
-        extra = [_add_host(entry, gateway) for entry in request.add_hosts]
-        host = _read("/etc/resolv.conf")
-        own = request.network != "host"
-        files = {
-            "hosts": hosts_file(network.address, config.hostname, request.domainname, extra),
-            "hostname": config.hostname + "\n",
-            "resolv.conf": resolv_conf(host, request.dns, request.dns_search, request.dns_options, own_network=own),
-        }
-        for name, text in files.items():
-            with open(f"{directory}/{name}", "w", encoding="utf-8") as file:
-                file.write(text)
 
     def _name_mounts(self, container: Container, directory: str) -> list[Mount]:
         mode = container.request.network
@@ -272,7 +174,7 @@ class Assembly:
                 meanwhile=meanwhile,
             )
         finally:
-            _close(ready.kept)
+            close_all(ready.kept)
 
     def _own_command(self, verb: str, container_id: str) -> tuple[str, ...]:
         """This installation's own command line for what has to go on in the background."""
@@ -300,23 +202,21 @@ class Assembly:
 
     def take_apart(self, container: Container) -> None:
         """Free everything that a run of the container holds; harmless where nothing is left."""
-        from wherry.network import PortMapping, disconnect, unpublish
+        from wherry.network import disconnect, stop_relay
 
         bundle = self._layout.container_run(container.id)
         if os.path.isdir(bundle):
             self._stop_monitor(bundle)
+            stop_relay(f"{bundle}/relay")
             self._runtime().delete(container.id, self.cgroup(container.id))
             unmount_below(f"{bundle}/rootfs")
             disconnect(f"{bundle}/netns")
-        current = self._records.get(container.id) or container
-        network = current.network
-        if network.ports:
-            ports = [PortMapping(*port) for port in network.ports]
-            unpublish(self._layout.tag, self._bridge_of(network), network.address, ports)
-        if network.address:
-            self._networks.free_addresses(container.id)
-            self._records.update(container.id, network=NetworkState())
+        self._connections.disconnect(self._records.get(container.id) or container)
         remove_tree(bundle, on_busy=unmount_below)
+
+    def renamed(self, container: Container) -> None:
+        """Let others find it by its new name."""
+        self._connections.refresh_names(container.network)
 
     def is_monitored(self, container_id: str) -> bool:
         """Whether the container's monitor lives."""
@@ -327,9 +227,6 @@ class Assembly:
         if is_monitored(bundle):
             kill_monitor(bundle)
 
-    def _bridge_of(self, network: NetworkState) -> Bridge:
-        return _bridge(self._networks.resolve(network.network))
-
     def remove_anonymous(self, mounts: list[dict[str, Any]]) -> None:
         """Remove the anonymous volumes among `mounts` that no other container uses."""
         for mount in mounts:
@@ -337,48 +234,6 @@ class Assembly:
                 self._volumes.remove(mount["name"], force=True)
 
 
-def _bridge(network: Network) -> Bridge:
-    from wherry.network import Bridge
-
-    return Bridge(network.bridge, network.subnet, network.gateway)
-
-
-def _wanted_ports(request: ContainerRequest, config: Configuration) -> list[PortMapping]:
-    from wherry.network import PortMapping
-
-    wanted = [PortMapping(*port) for port in request.ports]
-    if request.publish_all:
-        published = {(port.container_port, port.protocol) for port in wanted}
-        for exposed in config.exposed_ports:
-            number, _, protocol = exposed.partition("/")
-            if (int(number), protocol or "tcp") not in published:
-                wanted.append(PortMapping(int(number), protocol or "tcp", "", 0))
-    return wanted
-
-
-def _add_host(entry: str, gateway: str) -> tuple[str, str]:
-    name, separator, address = entry.partition(":")
-    if not separator or not name or not address:
-        raise InvalidInput(f'bad format for add-host: "{entry}"', hint="write name:address")
-    return name, gateway if address == "host-gateway" else address.strip("[]")
-
-
 def _empty(directory: str) -> str:
     """A lower directory for an image without layers."""
     return ensure_directory(f"{directory}/empty", 0o755)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def _close(fds: tuple[int, ...]) -> None:
-    for fd in fds:
-        try:
-            os.close(fd)
-        except OSError:
-            continue

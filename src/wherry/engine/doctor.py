@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "examine", "install", "packages_for"]
 
-_AARDVARK = ("/usr/lib/podman", "/usr/libexec/podman")
-
 
 class Check(NamedTuple):
     """One part: `state` is ok, missing (required) or absent (optional); `packages` by package manager."""
@@ -37,16 +35,11 @@ def examine(layout: Layout) -> list[Check]:
         _program("conmon", "monitors containers", {"apt": "conmon", "dnf": "conmon"}),
         _program("nft", "published ports and masquerading", {"apt": "nftables", "dnf": "nftables"}),
         _program("ip", "bridges and addresses", {"apt": "iproute2", "dnf": "iproute"}),
+        _program("nsenter", "joining a network while running", {"apt": "util-linux", "dnf": "util-linux-core"}),
         _program("ps", "wherry top", {"apt": "procps", "dnf": "procps-ng"}),
         _program("flock", "the end of containers", {"apt": "util-linux", "dnf": "util-linux-core"}),
         _program("mmdebstrap", "base images without a registry", {"apt": "mmdebstrap"}, required=_is_debian()),
-        _program(
-            "aardvark-dns",
-            "names between containers (not used yet)",
-            {"apt": "aardvark-dns", "dnf": "aardvark-dns"},
-            required=False,
-            also=_AARDVARK,
-        ),
+        _name_server(layout),
         _program("tini", "run --init", {"apt": "tini", "dnf": "tini"}, required=False, also=("/usr/libexec/docker",)),
         _overlay(),
         _cgroups(),
@@ -81,6 +74,17 @@ def _program(
     path = find(name, also)
     state = "ok" if path else "missing" if required else "absent"
     return Check(name, state, path or "not found", purpose, packages)
+
+
+def _name_server(layout: Layout) -> Check:
+    """The program, and the process where a network has one."""
+    from wherry.network.dns import DIRECTORIES, NameServer
+
+    packages = {"apt": "aardvark-dns", "dnf": "aardvark-dns"}
+    purpose = "names between containers"
+    check = _program("aardvark-dns", purpose, packages, required=False, also=DIRECTORIES)
+    pid = NameServer(layout, tuple).pid()
+    return check._replace(detail=f"{check.detail}, running as {pid}") if pid else check
 
 
 def _overlay() -> Check:

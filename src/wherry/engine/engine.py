@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from wherry.base.clock import system_clock
 from wherry.engine.assembly import Assembly
+from wherry.engine.connecting import Connections
 from wherry.engine.containers import Containers
 from wherry.engine.images import Images
 from wherry.engine.lifecycle import Lifecycle, prepare_directories
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry.base.paths import Layout
+    from wherry.engine.networkverbs import NetworkVerbs
     from wherry.engine.records import Container
     from wherry.engine.system import Pruned
+    from wherry.network import Firewall
+    from wherry.network.dns import NameServer
     from wherry.runtime import OciRuntime
     from wherry.store import Store
 
@@ -34,14 +40,16 @@ class Engine:
         self.layout = layout
         self.store = store
         self._runtime: OciRuntime | None = None
-        records = ContainerRecords(store.database, layout)
+        self._firewall: Firewall | None = None
+        records = self._records = ContainerRecords(store.database, layout)
         self.networks = Networks(store.database, layout, clock)
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
-        assembly = Assembly(layout, store, records, self.networks, self.volumes, self.runtime)
-        self.workspaces = Workspaces(layout, self.networks, self.runtime)
-        self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
+        self._connections = Connections(layout, records, self.networks, self.firewall, self.names)
+        self._assembly = Assembly(layout, store, records, self._connections, self.volumes, self.runtime)
+        self.workspaces = Workspaces(layout, self.networks, self.firewall, self.runtime)
+        self.lifecycle = Lifecycle(layout, store, records, self._assembly, self.runtime, clock)
         self.images = Images(store, records)
-        self.containers = Containers(layout, records, self.lifecycle, assembly, self.images, self.runtime)
+        self.containers = Containers(layout, records, self.lifecycle, self._assembly, self.images, self.runtime)
 
     def runtime(self) -> OciRuntime:
         """The OCI runtime that works on this machine; found when it is first needed."""
@@ -51,6 +59,39 @@ class Engine:
 
             self._runtime = OciRuntime(self.layout, find_runtime(self.layout.root, self.layout.run))
         return self._runtime
+
+    def firewall(self) -> Firewall:
+        """The installation's rules, for its networks and for the ports that are published now."""
+        if self._firewall is None:
+            from wherry.network import Firewall, Wanted
+
+            records, networks = self._records, self.networks
+            self._firewall = Firewall(self.layout, lambda: Wanted(networks.bridges(), records.publications()))
+        return self._firewall
+
+    @property
+    def network_verbs(self) -> NetworkVerbs:
+        """What users do with networks."""
+        from wherry.engine.networkverbs import NetworkVerbs
+
+        return NetworkVerbs(self.layout, self._records, self.networks, self._connections, self._assembly, self.firewall)
+
+    def names(self) -> NameServer:
+        """What answers for names on the networks of users."""
+        from wherry.engine.connecting import zones_of
+        from wherry.network.dns import NameServer
+
+        records, networks = self._records, self.networks
+        return NameServer(self.layout, lambda: zones_of(networks.all(), records.joined()))
+
+    def repair(self) -> None:
+        """Bring to rest what dead processes left."""
+        self.lifecycle.repair()
+        self.workspaces.sweep()
+        if self.networks.retired():
+            self.network_verbs.sweep()
+        if os.path.isdir(f"{self.layout.run}/network/names"):
+            self.names().repair()
 
     def prune_volumes(self, *, every: bool = False) -> tuple[list[str], int]:
         """Remove volumes that no container mounts (only anonymous ones unless `every`); names and freed bytes."""
@@ -85,6 +126,5 @@ def open_engine(layout: Layout, clock: Callable[[], int] = system_clock, *, repa
     """Open the installation, made where it is missing; with `repair`, bring to rest what dead processes left."""
     engine = Engine(layout, open_store(layout, clock), clock)
     if repair:
-        engine.lifecycle.repair()
-        engine.workspaces.sweep()
+        engine.repair()
     return engine

@@ -7,6 +7,8 @@ written for Docker name them.
 from __future__ import annotations
 
 from wherry.base.clock import rfc3339
+from wherry.engine.records import NetworkState
+from wherry.engine.request import EndpointRequest, endpoints_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +23,15 @@ if TYPE_CHECKING:
     from wherry.oci.config import ImageConfig
     from wherry.store import Image, Store
 
-__all__ = ["describe_ports", "inspect_container", "inspect_image", "inspect_network", "inspect_volume"]
+__all__ = [
+    "PREDEFINED",
+    "describe_ports",
+    "inspect_container",
+    "inspect_image",
+    "inspect_network",
+    "inspect_predefined",
+    "inspect_volume",
+]
 
 
 def inspect_container(
@@ -100,7 +110,7 @@ def _host_config(request: ContainerRequest, runtime: str, clamped: list[str]) ->
         "GroupAdd": list(request.group_add) or None,
         "IpcMode": request.ipc_mode or "private",
         "Init": request.init,
-        "Links": None,
+        "Links": _links(request) or None,
         "PidMode": request.pid_mode,
         "Privileged": request.privileged,
         "PublishAllPorts": request.publish_all,
@@ -121,6 +131,10 @@ def _host_config(request: ContainerRequest, runtime: str, clamped: list[str]) ->
             for device in request.devices
         ],
     }
+
+
+def _links(request: ContainerRequest) -> list[str]:
+    return list(request.links) if request.network in ("bridge", "default") else []
 
 
 def _bind(mount: Any) -> str:
@@ -230,29 +244,68 @@ def describe_ports(container: Container, exposed: Iterable[str]) -> dict[str, li
 
 
 def _network_settings(container: Container, config: Configuration) -> dict[str, Any]:
-    network = container.network
-    endpoint = {
-        "IPAMConfig": None,
-        "Links": None,
-        "Aliases": None,
-        "NetworkID": network.network,
-        "Gateway": network.gateway,
-        "IPAddress": network.address,
-        "IPPrefixLen": network.prefix,
-        "MacAddress": network.mac,
-    }
-    mode = container.request.network
-    name = mode if mode in ("host", "none", "bridge") else (network.network or "bridge")
+    state = container.network
+    top = state if state.name in ("bridge", "") else NetworkState()
     return {
         "Bridge": "",
         "SandboxID": container.id if container.state.is_running else "",
+        "HairpinMode": False,
+        "LinkLocalIPv6Address": "",
+        "LinkLocalIPv6PrefixLen": 0,
         "Ports": describe_ports(container, config.exposed_ports),
-        "Gateway": network.gateway,
-        "IPAddress": network.address,
-        "IPPrefixLen": network.prefix,
-        "MacAddress": network.mac,
-        "Networks": {name: endpoint},
+        "SandboxKey": "",
+        "SecondaryIPAddresses": None,
+        "SecondaryIPv6Addresses": None,
+        **_addresses(top, container.id),
+        "Networks": _networks(container),
     }
+
+
+def _addresses(state: NetworkState, container_id: str) -> dict[str, Any]:
+    return {
+        "EndpointID": endpoint_id(container_id, state.network),
+        "Gateway": state.gateway,
+        "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0,
+        "IPAddress": state.address,
+        "IPPrefixLen": state.prefix,
+        "IPv6Gateway": "",
+        "MacAddress": state.mac,
+    }
+
+
+def _networks(container: Container) -> dict[str, Any]:
+    """By name, as Docker: what it has where it runs, and where it would be where it does not."""
+    mode = container.request.network
+    if mode in ("host", "none"):
+        return {mode: _endpoint(container, EndpointRequest(mode), NetworkState())}
+    joined = {one.name or "bridge": one for one in container.network.joined()}
+    joined |= {one.network[:12]: one for one in container.network.joined()}
+    found = {}
+    for endpoint in endpoints_of(container.request):
+        state = joined.get(endpoint.network) or joined.get(endpoint.network[:12]) or NetworkState()
+        found[state.name or endpoint.network] = _endpoint(container, endpoint, state)
+    return found
+
+
+def _endpoint(container: Container, endpoint: EndpointRequest, state: NetworkState) -> dict[str, Any]:
+    short = [container.id[:12]] if state.address or container.state.started else []
+    is_users = endpoint.network not in ("bridge", "host", "none")
+    return {
+        "IPAMConfig": {"IPv4Address": endpoint.ip_address} if endpoint.ip_address else None,
+        "Links": list(endpoint.links) or None,
+        "Aliases": ([*endpoint.aliases, *short] or None) if is_users else None,
+        "NetworkID": state.network,
+        **_addresses(state, container.id),
+        "DriverOpts": None,
+    }
+
+
+def endpoint_id(container_id: str, network_id: str) -> str:
+    """An identifier for a container's place on a network; empty where it has none."""
+    from hashlib import sha256
+
+    return sha256(f"{container_id} {network_id}".encode()).hexdigest() if network_id else ""
 
 
 def inspect_image(store: Store, image: Image, config: ImageConfig) -> dict[str, Any]:
@@ -311,6 +364,7 @@ def _graph_data(store: Store, config: ImageConfig) -> dict[str, str]:
 
 def inspect_network(network: Network, members: list[Container]) -> dict[str, Any]:
     """`docker network inspect`."""
+    request = network.request
     return {
         "Name": network.name,
         "Id": network.id,
@@ -318,26 +372,64 @@ def inspect_network(network: Network, members: list[Container]) -> dict[str, Any
         "Scope": "local",
         "Driver": "bridge",
         "EnableIPv6": False,
-        "IPAM": {
-            "Driver": "default",
-            "Options": None,
-            "Config": [{"Subnet": network.subnet, "Gateway": network.gateway}],
-        },
-        "Internal": False,
+        "IPAM": {"Driver": "default", "Options": {} if request else None, "Config": [_pool(network)]},
+        "Internal": network.internal,
         "Attachable": False,
         "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
         "Containers": {
             one.id: {
                 "Name": one.name,
-                "MacAddress": one.network.mac,
-                "IPv4Address": f"{one.network.address}/{one.network.prefix}",
+                "EndpointID": endpoint_id(one.id, network.id),
+                "MacAddress": state.mac,
+                "IPv4Address": f"{state.address}/{state.prefix}",
                 "IPv6Address": "",
             }
             for one in members
+            for state in one.network.joined()
+            if state.network == network.id
         },
-        "Options": {"com.docker.network.bridge.name": network.bridge},
+        "Options": request.options if request else {"com.docker.network.bridge.name": network.bridge},
+        "Labels": network.labels,
+    }
+
+
+def _pool(network: Network) -> dict[str, str]:
+    """As Docker: a gateway that was not asked for is shown where the subnet was not either."""
+    request = network.request
+    pool = {"Subnet": network.subnet}
+    if request and request.ip_range:
+        pool["IPRange"] = request.ip_range
+    if not request or request.gateway or not request.subnet:
+        pool["Gateway"] = network.gateway
+    return pool
+
+
+def inspect_predefined(name: str) -> dict[str, Any]:
+    """`docker network inspect` of the modes `host` and `none`, which are no networks of ours."""
+    driver, identifier = PREDEFINED[name]
+    return {
+        "Name": name,
+        "Id": identifier,
+        "Created": rfc3339(0),
+        "Scope": "local",
+        "Driver": driver,
+        "EnableIPv6": False,
+        "IPAM": {"Driver": "default", "Options": None, "Config": []},
+        "Internal": False,
+        "Attachable": False,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Containers": {},
+        "Options": {},
         "Labels": {},
     }
+
+
+PREDEFINED = {"host": ("host", b"host".hex() + "0" * 56), "none": ("null", b"none".hex() + "0" * 56)}
+"""The modes that Docker lists among networks: driver and identifier."""
 
 
 def inspect_volume(volume: Volume) -> dict[str, Any]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.base.paths import Layout
+    from wherry.network import Publication
     from wherry.store import Database
 
 __all__ = ["PASSING", "Container", "ContainerRecords", "ContainerState", "NetworkState"]
@@ -79,7 +80,10 @@ class ContainerState(NamedTuple):
 
 
 class NetworkState(NamedTuple):
-    """What the container has on its network while it runs; all empty for `none` and `host`."""
+    """What the container has on a network while it runs; all empty for `none` and `host`.
+
+    The first network's carries the ports and the `others`.
+    """
 
     network: str = ""
     address: str = ""
@@ -87,6 +91,13 @@ class NetworkState(NamedTuple):
     gateway: str = ""
     mac: str = ""
     ports: tuple[tuple[int, str, str, int], ...] = ()  # container port, protocol, host address, host port
+    name: str = ""  # of the network
+    number: int = 0  # of the interface: eth0
+    others: tuple[NetworkState, ...] = ()
+
+    def joined(self) -> tuple[NetworkState, ...]:
+        """One for each network, the first first."""
+        return (self._replace(others=(), ports=()), *self.others) if self.address else ()
 
 
 class Container(NamedTuple):
@@ -112,6 +123,7 @@ _COLUMNS = (
 def _container(row: tuple[Any, ...]) -> Container:
     network = json.loads(row[17])
     network["ports"] = tuple(tuple(port) for port in network.get("ports", ()))
+    network["others"] = tuple(NetworkState(*other) for other in network.get("others", ()))
     status, pid, monitor, code, started, finished, error, oom, restarts, stop = row[7:17]
     state = ContainerState(status, pid, monitor, code, started, finished, error, bool(oom), restarts, bool(stop))
     identifier, name, image, image_id, chain_id, request, created = row[:7]
@@ -165,6 +177,14 @@ class ContainerRecords:
                 f"UPDATE containers SET {assignments} WHERE id = ?",  # noqa: S608 (columns are our own names)
                 (*columns.values(), container_id),
             )
+
+    def set_request(self, container_id: str, request: ContainerRequest) -> None:
+        """Replace what the container was asked to be."""
+        self.update(container_id, request=json.dumps(encode_request(request)))
+
+    def joined(self) -> list[Container]:
+        """The containers that are on a network now."""
+        return self._select("WHERE json_extract(network, '$.address') != ''", ())
 
     def rename(self, container_id: str, name: str) -> None:
         """Raises Conflict where another container has the name."""
@@ -220,6 +240,17 @@ class ContainerRecords:
         with self._database.read() as connection:
             row = connection.execute("SELECT id FROM containers WHERE name = ?", (name,)).fetchone()
         return row[0] if row else None
+
+    def publications(self) -> list[Publication]:
+        """The ports that are published now."""
+        from wherry.network import PortMapping, Publication
+
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT network FROM containers WHERE json_extract(network, '$.ports[0]') IS NOT NULL"
+            ).fetchall()
+        states = [json.loads(row[0]) for row in rows]
+        return [Publication(one["address"], tuple(PortMapping(*port) for port in one["ports"])) for one in states]
 
     def set_mounts(self, container_id: str, mounts: Sequence[dict[str, Any]]) -> None:
         """Record which volumes and paths the container has been given."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ContainerRequest",
     "DeviceRequest",
+    "EndpointRequest",
     "ExecRequest",
     "HealthRequest",
     "LimitsRequest",
@@ -24,6 +25,7 @@ __all__ = [
     "UlimitRequest",
     "decode_request",
     "encode_request",
+    "endpoints_of",
 ]
 
 
@@ -102,6 +104,16 @@ class HealthRequest(NamedTuple):
     disabled: bool = False
 
 
+class EndpointRequest(NamedTuple):
+    """A container's place on one network: names that it has there besides its own, and an address of its own."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()  # "container:alias"
+    ip_address: str = ""
+    mac_address: str = ""
+
+
 class RestartPolicy(NamedTuple):
     """`name` is no, always, unless-stopped or on-failure (at most `maximum` times; 0 is without end)."""
 
@@ -132,7 +144,9 @@ class ContainerRequest(NamedTuple):
     restart: RestartPolicy = RestartPolicy()
     stop_signal: str = ""
     stop_timeout: int | None = None  # seconds
-    network: str = "bridge"  # bridge | host | none | container:NAME
+    network: str = "bridge"  # bridge | host | none | container:NAME | the name of a network
+    endpoints: tuple[EndpointRequest, ...] | None = None  # in order; None means `network` alone
+    links: tuple[str, ...] = ()  # "container:alias"
     ports: tuple[PortRequest, ...] = ()
     publish_all: bool = False
     expose: tuple[str, ...] = ()  # "80/tcp"
@@ -183,8 +197,19 @@ _MANY: dict[str, Any] = {
     "ports": PortRequest,
     "mounts": MountRequest,
     "devices": DeviceRequest,
+    "endpoints": EndpointRequest,
     "ulimits": UlimitRequest,
 }
+
+
+def endpoints_of(request: ContainerRequest) -> tuple[EndpointRequest, ...]:
+    """Where the container is to be on bridges; nowhere for other modes."""
+    if request.endpoints is not None:
+        return request.endpoints
+    if request.network in ("host", "none") or request.network.startswith("container:"):
+        return ()
+    network = "bridge" if request.network == "default" else request.network
+    return (EndpointRequest(network, (), request.links, request.ip_address, request.mac_address),)
 
 
 def encode_request(request: ContainerRequest) -> dict[str, Any]:

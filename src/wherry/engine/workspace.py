@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wherry.base.paths import Layout
     from wherry.engine.networks import Networks
+    from wherry.network import Firewall
     from wherry.runtime import OciRuntime
 
 __all__ = ["Workspace", "Workspaces"]
@@ -27,9 +28,12 @@ __all__ = ["Workspace", "Workspaces"]
 class Workspaces:
     """The workspaces of one installation."""
 
-    def __init__(self, layout: Layout, networks: Networks, runtime: Callable[[], OciRuntime]) -> None:
+    def __init__(
+        self, layout: Layout, networks: Networks, firewall: Callable[[], Firewall], runtime: Callable[[], OciRuntime]
+    ) -> None:
         self.layout = layout
         self.networks = networks
+        self.firewall = firewall
         self.runtime = runtime
         self._root = f"{layout.run}/builds"
 
@@ -91,7 +95,7 @@ class Workspace:
 
     def network(self, mode: str) -> str:
         """The path of a network namespace for a step (`default` or `none`); empty for the host's network."""
-        from wherry.network import Bridge, Endpoint, connect, ensure_bridge
+        from wherry.network import Cable, Endpoint, connect
         from wherry.network.bridge import mac_of
 
         if mode == "host":
@@ -104,19 +108,10 @@ class Workspace:
             return namespace
         network = self._owner.networks.default()
         address = self._owner.networks.take_address(network, self.id)
-        ensure_bridge(self._owner.layout, Bridge(network.bridge, network.subnet, network.gateway))
-        connect(
-            Endpoint(
-                self.id.removeprefix("build-"),
-                namespace,
-                network.bridge,
-                address,
-                network.prefix,
-                network.gateway,
-                mac_of(address),
-                self._owner.layout.tag,
-            )
-        )
+        self._owner.firewall().hold(network.as_bridge())
+        cable = Cable(0, network.bridge, address, network.prefix, mac_of(address))
+        name = self.id.removeprefix("build-")
+        connect(Endpoint(name, namespace, (cable,), network.gateway, self._owner.layout.tag))
         return namespace
 
     def end_step(self) -> None:

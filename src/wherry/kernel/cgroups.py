@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 __all__ = ["Controllers", "cgroup_path", "is_oom_killed", "process_ids", "remove", "version"]
 
 ROOT = "/sys/fs/cgroup"
+"""Where the hierarchies are mounted; every function takes another place as `root`."""
 Controllers = dict[str, str]
 
 
-def version() -> str:
+def version(root: str = ROOT) -> str:
     """`v2`, `v1`, or `hybrid` (v1 controllers with an empty v2 beside them)."""
-    if os.path.exists(f"{ROOT}/cgroup.controllers"):
+    if os.path.exists(f"{root}/cgroup.controllers"):
         return "v2"
-    return "hybrid" if os.path.exists(f"{ROOT}/unified/cgroup.procs") else "v1"
+    return "hybrid" if os.path.exists(f"{root}/unified/cgroup.procs") else "v1"
 
 
 def cgroup_path(tag: str, container_id: str) -> str:
@@ -26,19 +27,19 @@ def cgroup_path(tag: str, container_id: str) -> str:
     return f"/wherry{'-' + tag if tag else ''}/{container_id}"
 
 
-def _directories(path: str) -> Iterator[str]:
-    if version() == "v2":
-        yield ROOT + path
+def _directories(path: str, root: str) -> Iterator[str]:
+    if version(root) == "v2":
+        yield root + path
         return
-    for controller in sorted(os.listdir(ROOT)):
-        directory = f"{ROOT}/{controller}"
+    for controller in sorted(os.listdir(root)):
+        directory = f"{root}/{controller}"
         if os.path.isdir(directory) and not os.path.islink(directory):
             yield directory + path
 
 
-def process_ids(path: str) -> list[int]:
+def process_ids(path: str, root: str = ROOT) -> list[int]:
     """The processes in the group and the groups below it; empty where it is gone."""
-    base = ROOT if version() == "v2" else f"{ROOT}/{'pids' if os.path.isdir(f'{ROOT}/pids') else 'memory'}"
+    base = root if version(root) == "v2" else f"{root}/{'pids' if os.path.isdir(f'{root}/pids') else 'memory'}"
     found: list[int] = []
     for directory, _, _ in os.walk(base + path):
         try:
@@ -49,10 +50,10 @@ def process_ids(path: str) -> list[int]:
     return sorted(found)
 
 
-def is_oom_killed(path: str) -> bool:
+def is_oom_killed(path: str, root: str = ROOT) -> bool:
     """Whether the kernel has killed a process of the group for want of memory."""
-    name = "memory.events" if version() == "v2" else "memory.oom_control"
-    base = ROOT if version() == "v2" else f"{ROOT}/memory"
+    name = "memory.events" if version(root) == "v2" else "memory.oom_control"
+    base = root if version(root) == "v2" else f"{root}/memory"
     try:
         with open(f"{base}{path}/{name}", encoding="ascii") as file:
             return any(line.startswith("oom_kill ") and int(line.split()[1]) for line in file)
@@ -60,9 +61,9 @@ def is_oom_killed(path: str) -> bool:
         return False
 
 
-def remove(path: str) -> None:
+def remove(path: str, root: str = ROOT) -> None:
     """Remove the group in every hierarchy, with the groups below it; groups that still have processes stay."""
-    for top in _directories(path):
+    for top in _directories(path, root):
         for directory, _, _ in sorted(os.walk(top), reverse=True):
             try:
                 os.rmdir(directory)

@@ -1,24 +1,28 @@
-"""Floor 3: bridges, addresses on the wire, published ports, and the files that names are resolved by.
+"""Floor 3: bridges, addresses on the wire, published ports, firewalls, and the files that names are resolved by.
 
 Who has which address is the engine's to remember; here is only what the kernel is told.
 """
 
-from wherry.network.bridge import Bridge, default_bridge, destroy_bridge, ensure_bridge
-from wherry.network.endpoint import Endpoint, Namespace, connect, disconnect, open_namespace
-from wherry.network.ports import PortMapping, publish, reserve, unpublish
+from wherry.network.bridge import Bridge, default_bridge
+from wherry.network.endpoint import Cable, Endpoint, Namespace, connect, disconnect, open_namespace
+from wherry.network.firewall import Firewall, Wanted
+from wherry.network.ports import Reservation, reserve, stop_relay
+from wherry.network.ruleset import PortMapping, Publication
 
 __all__ = [
     "Bridge",
+    "Cable",
     "Endpoint",
+    "Firewall",
     "Namespace",
     "PortMapping",
+    "Publication",
+    "Reservation",
+    "Wanted",
     "connect",
     "default_bridge",
-    "destroy_bridge",
     "disconnect",
-    "ensure_bridge",
     "open_namespace",
-    "publish",
     "reserve",
-    "unpublish",
+    "stop_relay",
 ]

@@ -11,9 +11,20 @@ from wherry.base.values import NamedTuple
 from wherry.kernel.mounts import MS_BIND, mount, unmount
 from wherry.network.bridge import interface
 
-__all__ = ["Endpoint", "Namespace", "connect", "disconnect", "open_namespace"]
+__all__ = ["Cable", "Endpoint", "Namespace", "connect", "disconnect", "open_namespace", "plug", "set_gateway", "unplug"]
 
 _CLONE_NEWNET = 0x40000000
+
+
+class Cable(NamedTuple):
+    """One way to a bridge: `eth0` for number 0, and so on. Isolated ones reach the bridge and not each other."""
+
+    number: int
+    bridge: str
+    address: str
+    prefix: int
+    mac: str
+    isolated: bool = False
 
 
 class Endpoint(NamedTuple):
@@ -21,11 +32,8 @@ class Endpoint(NamedTuple):
 
     container_id: str
     namespace: str
-    bridge: str = ""  # empty for a network of its own with nothing but the loopback interface
-    address: str = ""
-    prefix: int = 0
-    gateway: str = ""
-    mac: str = ""
+    cables: tuple[Cable, ...] = ()  # none for a network of its own with nothing but the loopback interface
+    gateway: str = ""  # where the default route leads; empty for none
     tag: str = ""
     sysctls: tuple[tuple[str, str], ...] = ()
 
@@ -43,12 +51,15 @@ class Namespace:
         self._instructions = instructions
 
     def wire(self) -> None:
-        """Lay the cable, if there is a bridge, and configure the inside. Raises ProgramFailed or WherryError."""
+        """Lay the cables, where there are any, and configure the inside. Raises ProgramFailed or WherryError."""
         endpoint = self._endpoint
         try:
-            if endpoint.bridge:
-                run((require("ip"), "-batch", "-"), stdin=_outer(endpoint, self._child).encode())
-            os.write(self._instructions, _inner(endpoint).encode())
+            if endpoint.cables:
+                lines = [
+                    _outer(endpoint.container_id, endpoint.tag, each, str(self._child)) for each in endpoint.cables
+                ]
+                run((require("ip"), "-batch", "-"), stdin="".join(lines).encode())
+            os.write(self._instructions, _inside_all(endpoint).encode())
         finally:
             status = self.abandon()
         if status:
@@ -61,7 +72,7 @@ class Namespace:
 
 
 def connect(endpoint: Endpoint) -> None:
-    """Make the namespace and, with a bridge, the cable and the address in it."""
+    """Make the namespace and, with bridges, the cables and the addresses in it."""
     open_namespace(endpoint).wire()
 
 
@@ -91,24 +102,46 @@ def open_namespace(endpoint: Endpoint) -> Namespace:
     return namespace
 
 
-def _outer(endpoint: Endpoint, child: int) -> str:
-    cable = interface(endpoint.tag, endpoint.container_id)
+def plug(container_id: str, tag: str, namespace: str, cable: Cable) -> None:
+    """Lay a further cable into a namespace that is in use."""
+    run((require("ip"), "-batch", "-"), stdin=_outer(container_id, tag, cable, namespace).encode())
+    run((*_inside_of(namespace), "-batch", "-"), stdin=_inner(cable).encode())
+
+
+def unplug(container_id: str, tag: str, number: int) -> None:
+    """Take a cable out, with its routes; harmless where it is gone."""
+    run((require("ip"), "link", "delete", interface(tag, container_id, number)), check=False)
+
+
+def set_gateway(namespace: str, gateway: str) -> None:
+    """Let the default route of a namespace in use lead to `gateway`; empty takes it away."""
+    command = ("replace", "default", "via", gateway) if gateway else ("delete", "default")
+    run((*_inside_of(namespace), "route", *command), check=bool(gateway))
+
+
+def _inside_of(namespace: str) -> tuple[str, ...]:
+    return (require("nsenter"), f"--net={namespace}", require("ip"))
+
+
+def _outer(container_id: str, tag: str, cable: Cable, namespace: str) -> str:
+    """`namespace` is a process in it, or its file."""
+    host = interface(tag, container_id, cable.number)
+    # Hairpin: a container may use its own published port.
     return (
-        f"link add {cable} type veth peer name eth0 address {endpoint.mac} netns {child}\n"
-        f"link set {cable} master {endpoint.bridge} up\n"
-        f"link set {cable} type bridge_slave hairpin on\n"  # a container may use its own published port
+        f"link add {host} type veth peer name eth{cable.number} address {cable.mac} netns {namespace}\n"
+        f"link set {host} master {cable.bridge} up\n"
+        f"link set {host} type bridge_slave hairpin on{' isolated on' if cable.isolated else ''}\n"
     )
 
 
-def _inner(endpoint: Endpoint) -> str:
-    lines = ["link set lo up"]
-    if endpoint.bridge:
-        lines += [
-            f"addr add {endpoint.address}/{endpoint.prefix} dev eth0",
-            "link set eth0 up",
-            f"route add default via {endpoint.gateway}",
-        ]
-    return "\n".join(lines) + "\n"
+def _inner(cable: Cable) -> str:
+    name = f"eth{cable.number}"
+    return f"addr add {cable.address}/{cable.prefix} dev {name}\nlink set {name} up\n"
+
+
+def _inside_all(endpoint: Endpoint) -> str:
+    route = f"route add default via {endpoint.gateway}\n" if endpoint.gateway else ""
+    return "link set lo up\n" + "".join(map(_inner, endpoint.cables)) + route
 
 
 def _inside(ip: str, endpoint: Endpoint, ready: int, go: int) -> None:

@@ -32,8 +32,8 @@ def resolv_conf(
     return text + (f"options {' '.join(chosen)}\n" if chosen else "")
 
 
-def hosts_file(address: str, hostname: str, domainname: str, extra: Iterable[tuple[str, str]]) -> str:
-    """The container's hosts; `extra` are names with their addresses."""
+def hosts_file(addresses: Iterable[str], hostname: str, domainname: str, extra: Iterable[tuple[str, str]]) -> str:
+    """The container's hosts; `addresses` are its own, `extra` are names with their addresses."""
     lines = [
         "127.0.0.1\tlocalhost",
         "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -43,7 +43,6 @@ def hosts_file(address: str, hostname: str, domainname: str, extra: Iterable[tup
         "ff02::2\tip6-allrouters",
         *(f"{where}\t{name}" for name, where in extra),
     ]
-    if address:
-        full = f"{hostname}.{domainname} {hostname}" if domainname else hostname
-        lines.append(f"{address}\t{full}")
+    full = f"{hostname}.{domainname} {hostname}" if domainname else hostname
+    lines += [f"{address}\t{full}" for address in addresses]
     return "\n".join(lines) + "\n"

@@ -1,108 +1,162 @@
-"""Published ports: reserved on the host by a socket that nobody else can bind, led to the container by nft."""
+"""Published ports: reserved on the host by sockets that nobody else can bind.
+
+On IPv4 nft leads to the container (see `firewall`). Containers have no IPv6 address, so for a port that was published
+on an IPv6 address a relay listens on the reserved socket and passes on what comes, as Docker's proxy does; it lives as
+long as the container's monitor.
+"""
 
 from __future__ import annotations
 
-from wherry.base.errors import Conflict, InvalidInput, ProgramFailed, Unsupported
-from wherry.base.values import NamedTuple
-from wherry.network.bridge import Bridge, apply_rules
-from wherry.network.ruleset import base_ruleset, publish_ruleset, unpublish_ruleset
+import os
+
+from wherry.base.errors import Conflict, InvalidInput
+from wherry.base.files import read_text
+from wherry.network.ruleset import PortMapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
-__all__ = ["PortMapping", "publish", "reserve", "unpublish"]
+__all__ = ["Reservation", "reserve", "stop_relay"]
 
 _ANY = "0.0.0.0"  # noqa: S104 (what Docker publishes on unless told otherwise)
 
 
-class PortMapping(NamedTuple):
-    """One published port; `host_ip` empty means every address of the host, `host_port` 0 a free one.
+class Reservation:
+    """The sockets that hold published ports: `ports` have their numbers filled in.
 
-    Where `host_port_end` is set, the first free one from `host_port` to it is wanted.
+    `kept` are for the container's monitor; as long as any copy of them is open, the ports are taken and the relay, if
+    there is one, lives. `close` lets go of ours.
     """
 
-    container_port: int
-    protocol: str
-    host_ip: str
-    host_port: int
-    host_port_end: int = 0
+    def __init__(self) -> None:
+        self.ports: list[PortMapping] = []
+        self.kept: list[int] = []
+        self._relayed: list[tuple[int, PortMapping]] = []
+        self._watched = -1
+
+    def add(self, port: PortMapping, fd: int) -> None:
+        """Take over the socket of one port."""
+        self.ports.append(port)
+        if ":" not in port.host_ip:
+            self.kept.append(fd)
+            return
+        if self._watched < 0:
+            self._watched, alive = os.pipe2(os.O_CLOEXEC)
+            self.kept.append(alive)
+        self._relayed.append((fd, port))
+
+    def relay(self, address: str, note: str) -> None:
+        """Let a process of its own pass on to `address` what comes by IPv6; `note` is the file to know it by."""
+        if not self._relayed:
+            return
+        import subprocess
+        import sys
+
+        from wherry.base.processes import process_identity
+        from wherry.network import relay
+
+        what = [f"{fd}:{port.protocol}:{address}:{port.container_port}" for fd, port in self._relayed]
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(relay.__file__), str(self._watched), *what],
+            pass_fds=(self._watched, *(fd for fd, _ in self._relayed)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+        child.returncode = 0  # nobody waits for it here: it outlives this process
+        with open(note, "w", encoding="ascii") as file:
+            file.write(process_identity(child.pid))
+
+    def close_relayed(self) -> None:
+        """Let go of what the relay has by now."""
+        for fd in [fd for fd, _ in self._relayed] + ([self._watched] if self._watched >= 0 else []):
+            os.close(fd)
+        self._relayed, self._watched = [], -1
+
+    def close(self) -> None:
+        """Let go of everything that is still ours."""
+        self.close_relayed()
+        for fd in self.kept:
+            os.close(fd)
+        self.kept = []
 
 
-def reserve(ports: Sequence[PortMapping]) -> tuple[list[int], list[PortMapping]]:
-    """Bind each host port. The sockets, which hold them as long as they are open, and the ports with numbers filled in.
+def stop_relay(note: str) -> None:
+    """End the relay that `note` tells of and wait until its ports are free; harmless where there is none."""
+    from wherry.base.processes import is_living, wait_for_end
+
+    identity = read_text(note)
+    if not is_living(identity):
+        return
+    import signal
+
+    try:
+        os.kill(int(identity.partition(".")[0]), signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    wait_for_end(identity, 10)
+
+
+def reserve(ports: Sequence[PortMapping]) -> Reservation:
+    """Bind each host port.
 
     Raises Conflict in Docker's words where one is taken; then none is held.
     """
-    import os
-
-    held: list[int] = []
-    filled: list[PortMapping] = []
+    held = Reservation()
     try:
         for port in ports:
-            fd, number = _bind(port)
-            held.append(fd)
-            filled.append(port._replace(host_port=number, host_port_end=0))
+            held.add(*_bind(port))
     except BaseException:
-        for fd in held:
-            os.close(fd)
+        held.close()
         raise
-    return held, filled
+    return held
 
 
-def _bind(port: PortMapping) -> tuple[int, int]:
-    import errno
+def _bind(port: PortMapping) -> tuple[PortMapping, int]:
     import socket
 
     if port.protocol not in ("tcp", "udp"):
         raise InvalidInput(f"cannot publish the protocol {port.protocol}", hint="tcp and udp can be published")
-    if ":" in port.host_ip:
-        raise Unsupported(f"cannot publish on {port.host_ip}: IPv6 is not there yet", hint="publish on an IPv4 address")
-    kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
+    is_v6 = ":" in port.host_ip
     address = port.host_ip or _ANY
-    bound = socket.socket(socket.AF_INET, kind)
+    kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
+    bound = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, kind)
+    try:
+        if is_v6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if is_v6 and kind == socket.SOCK_STREAM:  # the relay before may have left connections in TIME_WAIT
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _take_port(bound, address, port)
+        if is_v6 and kind == socket.SOCK_STREAM:
+            bound.listen(1024)
+    except BaseException:
+        bound.close()
+        raise
+    number = int(bound.getsockname()[1])
+    return port._replace(host_port=number, host_port_end=0), bound.detach()
+
+
+def _take_port(bound: socket.socket, address: str, port: PortMapping) -> None:
+    """The port, or the first of its range that is free."""
+    import errno
+
+    shown = f"[{address}]" if ":" in address else address
     last = port.host_port_end or port.host_port
     for candidate in range(port.host_port, last + 1):
         try:
             bound.bind((address, candidate))
-            break
         except OSError as error:
-            if error.errno == errno.EADDRINUSE and candidate < last:
-                continue
-            bound.close()
-            if error.errno == errno.EADDRINUSE:
+            if error.errno != errno.EADDRINUSE:
+                raise InvalidInput(f"cannot publish on {shown}:{candidate}: {error.strerror}") from None
+            if candidate == last:
                 wanted = f"{port.host_port}-{last}" if last > port.host_port else f"{last}"
                 raise Conflict(
-                    f"Bind for {address}:{wanted} failed: port is already allocated",
+                    f"Bind for {shown}:{wanted} failed: port is already allocated",
                     hint="another container or program has it: choose another host port",
                 ) from None
-            raise InvalidInput(f"cannot publish on {address}:{candidate}: {error.strerror}") from None
-    number = int(bound.getsockname()[1])
-    return bound.detach(), number
-
-
-def publish(tag: str, bridge: Bridge, address: str, ports: Sequence[PortMapping]) -> None:
-    """Lead the ports to the container at `address`; a table that is not whole is mended in the same transaction."""
-    _send(tag, bridge, publish_ruleset(tag, address, ports))
-
-
-def unpublish(tag: str, bridge: Bridge, address: str, ports: Sequence[PortMapping]) -> None:
-    """Take them back; harmless where they are gone. Ports that lead elsewhere by now are left alone."""
-    try:
-        _send(tag, bridge, unpublish_ruleset(tag, address, ports))
-    except ProgramFailed as error:
-        if "exists" not in error.stderr:
-            raise
-        if len(ports) > 1:  # one of them leads to another container now: each by itself
-            for port in ports:
-                unpublish(tag, bridge, address, [port])
-
-
-def _send(tag: str, bridge: Bridge, elements: str) -> None:
-    """The elements alone, which is quick; with the whole table before them where it lacks something."""
-    try:
-        apply_rules(elements)
-    except ProgramFailed as error:
-        if "No such file" not in error.stderr:
-            raise
-        apply_rules(base_ruleset(tag, bridge.name, bridge.subnet) + elements)
+        else:
+            return

@@ -3,10 +3,9 @@ import ipaddress
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.network.bridge import free_subnet, interface, mac_of
+from wherry.network.bridge import Bridge, free_subnet, interface, mac_of
 from wherry.network.names import hosts_file, resolv_conf
-from wherry.network.ports import PortMapping
-from wherry.network.ruleset import base_ruleset, publish_ruleset, unpublish_ruleset
+from wherry.network.ruleset import PortMapping, publish_ruleset, unpublish_ruleset, whole_ruleset
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(8, 30)), max_size=5), st.integers(0, 2**24))
@@ -41,9 +40,9 @@ def test_a_port_on_every_address_and_on_one():
 
 
 def test_the_base_lets_in_only_what_was_published():
-    rules = base_ruleset("", "wherry0", "10.64.0.0/20")
-    assert 'oifname "wherry0" iifname != "wherry0" ct status dnat accept' in rules
-    assert 'oifname "wherry0" iifname != "wherry0" drop' in rules
+    rules = whole_ruleset("", [Bridge("wherry0", "10.64.0.0/20", "10.64.0.1")], ())
+    assert 'oifname { "wherry0" } ct status dnat accept' in rules
+    assert 'oifname { "wherry0" } drop' in rules
     assert 'iifname != "lo" ip daddr 127.0.0.0/8 drop' in rules
 
 
@@ -59,7 +58,7 @@ def test_resolv_conf_leaves_out_what_cannot_be_reached():
 
 
 def test_hosts_and_hardware_addresses():
-    text = hosts_file("10.0.0.2", "web", "example.org", [("db", "10.0.0.3")])
+    text = hosts_file(["10.0.0.2"], "web", "example.org", [("db", "10.0.0.3")])
     assert "10.0.0.3\tdb\n" in text
     assert text.endswith("10.0.0.2\tweb.example.org web\n")
     assert mac_of("10.64.0.2") == "02:42:0a:40:00:02"

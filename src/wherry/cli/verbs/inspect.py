@@ -96,11 +96,12 @@ def _volume(opened: Engine, name: str) -> dict[str, Any]:
 
 
 def _network(opened: Engine, name: str) -> dict[str, Any]:
-    from wherry.engine.inspection import inspect_network
+    from wherry.engine.inspection import PREDEFINED, inspect_network, inspect_predefined
 
-    network = opened.networks.resolve(name)
-    members = [one for one in opened.containers.all() if one.network.network == network.id]
-    return inspect_network(network, members)
+    if name in PREDEFINED:
+        return inspect_predefined(name)
+    network = opened.networks.find(name)
+    return inspect_network(network, opened.network_verbs.members(network))
 
 
 _FINDERS: dict[str, Callable[[Engine, str], dict[str, Any]]] = {

@@ -86,7 +86,7 @@ def _row(opened: Engine, one: Container, *, whole: bool, size: bool) -> dict[str
         "Labels": ",".join(f"{key}={value}" for key, value in sorted(labels.items())),
         "Label": lambda name: labels.get(name, ""),
         "Mounts": ",".join(mounts),
-        "Networks": one.request.network,
+        "Networks": ",".join(_networks(one)),
         "LocalVolumes": str(sum(1 for mount in opened.containers.mounts(one) if mount["kind"] == "volume")),
     }
     return {**row, "Size": _size(opened, one) if size else "0B"}
@@ -98,6 +98,13 @@ def _size(opened: Engine, one: Container) -> str:
     return (
         f"{human_size(own, digits=3)} (virtual {human_size(own + opened.images.resolve(one.image_id).size, digits=3)})"
     )
+
+
+def _networks(container: Container) -> list[str]:
+    """The names of its networks, or its mode."""
+    from wherry.engine.request import endpoints_of
+
+    return [each.network for each in endpoints_of(container.request)] or [container.request.network]
 
 
 def status_text(container: Container, now: int) -> str:
