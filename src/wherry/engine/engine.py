@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from wherry.base.clock import system_clock
 from wherry.engine.assembly import Assembly
 from wherry.engine.containers import Containers
+from wherry.engine.exchange import Exchange
 from wherry.engine.images import Images
 from wherry.engine.lifecycle import Lifecycle, prepare_directories
 from wherry.engine.networks import Networks
@@ -40,7 +43,8 @@ class Engine:
         assembly = Assembly(layout, store, records, self.networks, self.volumes, self.runtime)
         self.workspaces = Workspaces(layout, self.networks, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
-        self.images = Images(store, records)
+        self.exchange = Exchange(store, layout.root, os.environ)
+        self.images = Images(store, records, self.exchange)
         self.containers = Containers(layout, records, self.lifecycle, assembly, self.images, self.runtime)
 
     def runtime(self) -> OciRuntime:

@@ -17,6 +17,8 @@ __all__ = [
     "LAYER_ZSTD",
     "MANIFEST",
     "MANIFESTS",
+    "SCHEMA_1",
+    "is_distributable",
     "layer_compression",
 ]
 
@@ -33,6 +35,7 @@ DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 INDEXES = frozenset((INDEX, DOCKER_INDEX))
 MANIFESTS = frozenset((MANIFEST, DOCKER_MANIFEST))
+SCHEMA_1 = frozenset(f"application/vnd.docker.distribution.manifest.v1+{suffix}" for suffix in ("json", "prettyjws"))
 
 _COMPRESSION = {
     LAYER: "none",
@@ -46,6 +49,11 @@ _COMPRESSION = {
     "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip": "gzip",
     "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": "zstd",
 }
+
+
+def is_distributable(media_type: str) -> bool:
+    """Whether a layer may be pushed to another registry (image-spec v1.1 layer.md#non-distributable-layers)."""
+    return ".foreign." not in media_type and ".nondistributable." not in media_type
 
 
 def layer_compression(media_type: str) -> str:
