@@ -72,7 +72,21 @@ def open_layer(stream: Readable, compression: str = "auto") -> Callable[[int], b
     from isal import igzip, isal_zlib
 
     errors = (isal_zlib.IsalError, OSError, EOFError)
-    return _guarded(igzip.open(stream, "rb").read, errors)  # type: ignore[no-untyped-call,arg-type]
+    return _guarded(igzip.open(_Filling(stream), "rb").read, errors)  # type: ignore[no-untyped-call,arg-type]
+
+
+class _Filling:
+    """A stream as isal wants it: it fills a buffer."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+
+    def readinto(self, buffer: memoryview) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    read = None  # isal looks whether there is one
 
 
 def _zstd(stream: Readable) -> Callable[[int], bytes]:

@@ -40,6 +40,7 @@ def named(index: Index, name: str, where: str) -> Descriptor:
         for value in ((each.annotations or {}).get(NAME), (each.annotations or {}).get(CONTAINERD_NAME))
         if value
     }
+    known |= {each.digest: each for each in index.manifests if each.digest == name}
     if name in known:
         return known[name]
     if not name and len(index.manifests) == 1:

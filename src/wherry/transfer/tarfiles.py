@@ -10,8 +10,10 @@ from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import BinaryIO
+
+    from wherry.layer.tarreader import Entry, TarReader
 
 __all__ = ["Archive", "Slice", "open_archive"]
 
@@ -66,7 +68,7 @@ class Archive:
             return self._file.read(count)
 
         reader = TarReader(read, skip=lambda count: self._file.seek(count, os.SEEK_CUR))
-        for entry in reader:
+        for entry in self._entries(reader):
             name = _normal(os.fsdecode(entry.name))
             if entry.kind in (b"0", b"\0", b"7"):
                 self._places[name] = _Place(self._file.tell(), entry.size)
@@ -76,6 +78,14 @@ class Archive:
                 self._links[name] = _normal(os.path.join(os.path.dirname(name), os.fsdecode(entry.link)))
             if len(self._places) + len(self._links) > _MOST_ENTRIES:
                 raise HostileArchive(f"{self.where} has more than {_MOST_ENTRIES} entries")
+
+    def _entries(self, reader: TarReader) -> Iterator[Entry]:
+        try:
+            yield from reader
+        except Corrupt as error:
+            if self._places:
+                raise
+            raise Corrupt(f"{self.where} is not a tar archive: {error.message}") from None
 
     def __contains__(self, name: str) -> bool:
         return _normal(name) in self._places or _normal(name) in self._links
