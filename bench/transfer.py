@@ -133,7 +133,7 @@ def pull_case(tools, runs, directory, name):
     return measure(list(tools), runs, once)
 
 
-def prepare(directory, registry, image):
+def prepare(directory, image):
     """The tools, each with the image in its store."""
     wherry_env = {**os.environ, "WHERRY_ROOT": f"{directory}/wherry", "WHERRY_RUN": f"{directory}/wherry-run"}
     program = shutil.which("wherry") or os.path.join(bench.HERE, "..", ".venv", "bin", "wherry")
@@ -171,7 +171,7 @@ def run(directory, runs):
         os.makedirs(f"{directory}/context")
         size = write_context(f"{directory}/context")
         registry.empty()
-        tools, dockerd = prepare(directory, registry, image)
+        tools, dockerd = prepare(directory, image)
         print(f"\nImage of {size / 1e9:.2f} GB in {LAYERS} layers; medians of {runs}, {time.strftime('%Y-%m-%d')}.\n")
         print(f"| what | {' | '.join(tools)} | to the best peer | to docker | wanted |")
         print(f"|---|{'---|' * (len(tools) + 3)}")

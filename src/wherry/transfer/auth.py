@@ -88,9 +88,9 @@ class Authenticator:
     def header(self, scopes: frozenset[str]) -> str:
         """The `Authorization` for a request that needs `scopes`; empty while none was asked for."""
         with self._lock:
-            token = self._tokens.get(scopes)
-            if token is not None and time.monotonic() < token.expires:
-                return token.header
+            for held, token in self._tokens.items():
+                if _covers(held, scopes) and time.monotonic() < token.expires:
+                    return token.header
             return self._basic
 
     def answer(self, challenge: Answer, scopes: frozenset[str], sent: str) -> bool:
@@ -100,6 +100,7 @@ class Authenticator:
                 return True  # another thread was here
             offered = {each.scheme: each.fields for each in parse_challenges(challenge.header("WWW-Authenticate"))}
             if "bearer" in offered:
+                self._tokens = {held: token for held, token in self._tokens.items() if not _covers(held, scopes)}
                 self._tokens[scopes] = self._fetch(offered["bearer"], scopes)
             elif "basic" in offered and (login := self._find()) is not None:
                 self._basic = basic(login)
@@ -189,6 +190,11 @@ class Authenticator:
 def basic(login: Login) -> str:
     """The header of HTTP Basic authentication."""
     return "Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+
+
+def _covers(held: frozenset[str], wanted: frozenset[str]) -> bool:
+    """Whether a token for `held` does for `wanted`: one for pushing pulls too."""
+    return all(scope in held or f"{scope},push" in held for scope in wanted)
 
 
 def _join(scopes: frozenset[str], challenged: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from threading import Lock
 from urllib.parse import urljoin, urlsplit
 
 from wherry.base.errors import Corrupt, Denied, NotFound, Unavailable, WherryError
@@ -80,19 +81,20 @@ class RegistryClient:
         unverified = [self.host] if self._may_be_plain(self.host) else []
         self._transport = Transport(settings.certificates, settings.environ, unverified)
         self._known: tuple[Origin, Authenticator] | None = None
-        self._reached = False
+        self._lock = Lock()
 
     def _may_be_plain(self, host: str) -> bool:
         return is_loopback(host) or host in self._insecure
 
     def _registry(self) -> tuple[Origin, Authenticator]:
         """The registry's origin, with TLS wherever it answers to that, and who authenticates there."""
-        if self._known is None:
-            plain = self._may_be_plain(self.host) and not self._transport.speaks_tls(self.host)
-            origin = Origin("http" if plain else "https", self.host)
-            find = self._find_login
-            self._known = (origin, Authenticator(origin, self._transport, find, self._may_be_plain))
-        return self._known
+        with self._lock:
+            if self._known is None:
+                plain = self._may_be_plain(self.host) and not self._transport.speaks_tls(self.host)
+                origin = Origin("http" if plain else "https", self.host)
+                find = self._find_login
+                self._known = (origin, Authenticator(origin, self._transport, find, self._may_be_plain))
+            return self._known
 
     def _find_login(self) -> Login | None:
         return self._credentials.find(self.reference.registry)
@@ -275,7 +277,6 @@ class RegistryClient:
                 why, pause = f"{self.host} cut the connection: {cut}", ""
             else:
                 if answer.status in expect:
-                    self._reached = True
                     return answer
                 body = _body(answer)
                 if answer.status not in _AGAIN:

@@ -49,6 +49,7 @@ class LayoutArchiveDestination:
         """The last: the archive is written."""
         self._layout().name(document)
         write_file(self._path, self._write, 0o644)
+        self.close()
 
     def _write(self, write: Callable[[bytes], object]) -> None:
         from wherry.layer.packing import pack_tree
@@ -59,3 +60,4 @@ class LayoutArchiveDestination:
         """Remove what waited beside the archive."""
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = ""

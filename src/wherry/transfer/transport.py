@@ -249,16 +249,17 @@ class Transport:
     def _new_context(self, host: str) -> SSLContext:
         import ssl
 
-        context = ssl.create_default_context()
         directory = f"{self._certificates}/{host}"
         names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
         own = [name for name in names if name.endswith(".crt")]
+        unverified = host in self._unverified and not own
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if unverified else ssl.create_default_context()
         for name in own:
             context.load_verify_locations(f"{directory}/{name}")
         for name in names:
             if name.endswith(".cert"):
                 context.load_cert_chain(f"{directory}/{name}", f"{directory}/{name.removesuffix('.cert')}.key")
-        if host in self._unverified and not own:
+        if unverified:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
