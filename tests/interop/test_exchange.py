@@ -85,11 +85,14 @@ def test_what_is_pushed_others_can_read(wherry, registry, tmp_path, compression)
 
 
 @needs("docker-registry", "skopeo")
-def test_a_pulled_image_is_pushed_as_it_was(wherry, registry):
+def test_a_pulled_image_is_pushed_as_it_was(wherry, registry, tmp_path):
     """The same digest, whoever compressed it: schema 2 stays schema 2."""
-    source = f"oci:{wherry.root}/content:docker.io/library/tiny:latest"
+    (tmp_path / "Dockerfile").write_text("FROM tiny\nRUN echo of its own > /file\n")
+    wherry("build", "-q", "-t", "their-own", str(tmp_path))
+    source = f"oci:{wherry.root}/content:docker.io/library/their-own:latest"
     run("skopeo", "copy", "--format", "v2s2", "--dest-tls-verify=false", source, f"docker://{registry}/first:1")
     digest = run("skopeo", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", f"docker://{registry}/first:1")
+    wherry("rmi", "their-own")
     wherry("pull", "-q", f"{registry}/first:1")
     wherry("tag", f"{registry}/first:1", f"{registry}/second:1")
     assert f"digest: {digest.strip()} " in wherry("push", f"{registry}/second:1").out
@@ -251,7 +254,8 @@ def test_docker_pulls_what_is_pushed_and_the_other_way_round(wherry, docker, reg
     pushed = wherry("push", f"{registry}/ours").out.split("digest: ")[1].split()[0]
     docker("pull", f"{registry}/ours")
     digests = json.loads(docker("image", "inspect", f"{registry}/ours").stdout)[0]["RepoDigests"]
-    assert digests == wherry.inspect(f"{registry}/ours")["RepoDigests"] == [f"{registry}/ours@{pushed}"]
+    assert digests == [f"{registry}/ours@{pushed}"]
+    assert digests[0] in wherry.inspect(f"{registry}/ours")["RepoDigests"]
     docker("tag", f"{registry}/ours", f"{registry}/theirs")
     docker("push", f"{registry}/theirs")
     wherry("rmi", f"{registry}/ours")

@@ -7,7 +7,7 @@ from threading import Event, Lock
 from wherry.base.errors import Corrupt, Unavailable, Unsupported
 from wherry.base.progress import Advanced, Finished, Started, Turned
 from wherry.oci.config import chain_ids, parse_config
-from wherry.oci.media_types import layer_compression
+from wherry.oci.media_types import LAYER_GZIP, LAYER_ZSTD, layer_compression, oci_layer
 from wherry.transfer.arriving import Ahead
 from wherry.transfer.copying import read_blob
 from wherry.transfer.parallel import each
@@ -62,7 +62,15 @@ class StoreDestination:
             self.taken = self._take(document, manifest, config, data, source, progress)
             self.is_new = True
         self._lease.add("snapshot", self._store.unpack(self.taken, progress))
+        self._remember(manifest, config)
         return document
+
+    def _remember(self, manifest: Manifest, config: ImageConfig) -> None:
+        """What the layers are when they are compressed: they are then sent as they came, or mounted."""
+        for layer, diff_id in zip(manifest.layers, config.rootfs, strict=True):
+            media_type = oci_layer(layer.media_type)
+            if media_type in (LAYER_GZIP, LAYER_ZSTD):
+                self._store.forms.remember(diff_id, layer._replace(media_type=media_type))
 
     def _check(self, manifest: Manifest, config: ImageConfig) -> None:
         if len(manifest.layers) != len(config.rootfs) or len(manifest.layers) > _MOST_LAYERS:

@@ -101,8 +101,9 @@ class ImageStore:
         size: int = 0,
     ) -> Image:
         """Store configuration and manifest over layers that are stored already, and name the image."""
-        from wherry.oci.media_types import CONFIG
+        from wherry.oci.media_types import CONFIG, oci_layer
 
+        layers = [layer._replace(media_type=oci_layer(layer.media_type)) for layer in layers]
         blob = self._content.add(encode_config(config), lease)
         manifest = Manifest(Descriptor(CONFIG, *blob), tuple(layers))
         stored = self._content.add(manifest.encode(), lease)
