@@ -146,8 +146,7 @@ class Authenticator:
             realm = urlsplit(text)
             host = realm.netloc
             safe = realm.scheme == "https" or (
-                realm.scheme == "http"
-                and (self._is_plain(host) or (self._origin.scheme == "http" and host == self._origin.host))
+                realm.scheme == self._origin.scheme == "http" and (self._is_plain(host) or host == self._origin.host)
             )
         except ValueError:
             safe = False

@@ -11,7 +11,7 @@ import time
 from threading import Lock
 from urllib.parse import urljoin, urlsplit
 
-from wherry.base.errors import Corrupt, Denied, NotFound, Unavailable, WherryError
+from wherry.base.errors import Corrupt, Denied, NotFound, Unavailable, Unsupported, WherryError
 from wherry.base.values import NamedTuple
 from wherry.oci.descriptor import MAX_MANIFEST_SIZE, Descriptor
 from wherry.oci.digest import is_digest, sha256_digest
@@ -39,6 +39,7 @@ _REDIRECTS = 5
 _ERROR_BODY = 1 << 16
 _LONGEST_WAIT = 30.0  # seconds
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_NO_STREAMS = (400, 405, 411, 413, 415, 501)
 _MOST_TAGS = 100_000
 
 
@@ -208,9 +209,14 @@ class RegistryClient:
             return self._session(answer, path)
 
     def send_part(self, session: str, content: Content) -> str:
-        """Send bytes of a length that is not known yet; where the upload goes on. Tried once."""
-        headers = {"Content-Type": "application/octet-stream"}
-        with self._call("PATCH", session, headers, content, write=True, expect=(202, 204), tries=1) as answer:
+        """Send bytes of a length that is not known yet; where the upload goes on. Tried once.
+
+        Raises Unsupported where the registry takes no bodies of unknown length.
+        """
+        headers, expect = {"Content-Type": "application/octet-stream"}, (202, 204, *_NO_STREAMS)
+        with self._call("PATCH", session, headers, content, write=True, expect=expect, tries=1) as answer:
+            if answer.status in _NO_STREAMS:
+                raise Unsupported(f"{self.host} answers {answer.status} to a streamed upload")
             return self._session(answer, session)
 
     def finish_upload(self, session: str, digest: str, content: Content = None, size: int = 0) -> None:

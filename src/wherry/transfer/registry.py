@@ -16,7 +16,7 @@ from wherry.transfer.parallel import each
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from wherry.base.progress import Sink
@@ -190,13 +190,37 @@ class RegistryDestination:
                 pieces = _Pieces(_counted(reader, layer, task, progress))
                 yield from sums.through(compressed(pieces.read, self._compression, executor))
 
-        session = self._client.send_part(session, content)
-        sent = layer._replace(
-            media_type=layer.media_type + _COMPRESSED[self._compression], digest=sums.digest(), size=sums.size
-        )
+        try:
+            session = self._client.send_part(session, content)
+        except Unsupported:
+            return self._send_spooled(layer, content, sums)
+        sent = self._form(layer, sums)
         self._client.finish_upload(session, sent.digest)
         self._memory.remember(layer.digest, sent)
         return sent
+
+    def _send_spooled(self, layer: Descriptor, content: Callable[[], Iterator[bytes]], sums: _Sums) -> Descriptor:
+        """To a registry that wants to know the size beforehand: compressed to a nameless file, and sent from there."""
+        from tempfile import TemporaryFile
+
+        with TemporaryFile() as file:
+            for piece in content():
+                file.write(piece)
+            sent = self._form(layer, sums)
+
+            def pieces() -> Iterator[bytes]:
+                file.seek(0)
+                while piece := file.read(CHUNK):
+                    yield piece
+
+            self._client.finish_upload(self._client.start_upload(), sent.digest, pieces, sent.size)
+        self._memory.remember(layer.digest, sent)
+        return sent
+
+    def _form(self, layer: Descriptor, sums: _Sums) -> Descriptor:
+        """The layer as it was compressed."""
+        kind = layer.media_type + _COMPRESSED[self._compression]
+        return layer._replace(media_type=kind, digest=sums.digest(), size=sums.size)
 
     def _send_small(self, data: bytes, digest: str) -> None:
         for attempt in range(_TRIES):

@@ -164,7 +164,7 @@ class Transport:
     def _take(self, origin: Origin, *, fresh: bool) -> tuple[HTTPConnection, bool]:
         with self._lock:
             if self._aborted:
-                raise Cut("given up")
+                raise Unavailable(f"the transfer with {origin.host} was given up")
             idle = self._idle.get(origin) or []
             kept = bool(idle) and not fresh
             connection = idle.pop() if kept else None
@@ -265,7 +265,7 @@ class Transport:
         return context
 
     def abort(self) -> None:
-        """End every request that is under way, from another thread; those that wait get Cut."""
+        """End every request that is under way, from another thread: they get Cut, and every later one Unavailable."""
         import socket
 
         with self._lock:

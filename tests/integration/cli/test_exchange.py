@@ -240,6 +240,31 @@ def test_a_pull_that_is_killed_is_made_again_by_the_next(wherry, registry, event
     assert not pending(wherry)
 
 
+def test_an_interrupted_pull_ends_at_once_and_leaves_nothing(wherry, registry):
+    image_of(registry, "slow", {"a": os.urandom(3_000_000)}, {"b": os.urandom(3_000_000)})
+    reached, go_on = threading.Event(), threading.Event()
+
+    def before(handler):
+        digest = handler.path.rpartition("/")[2]
+        if len(registry.blobs.get(digest, b"")) < 1_000_000:
+            return None
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(registry.blobs[digest])))
+        handler.end_headers()
+        handler.wfile.write(registry.blobs[digest][:100_000])
+        reached.set()
+        go_on.wait(30)
+        return 200, {}, b""
+
+    registry.before = before
+    process = wherry.start("pull", f"{registry.address}/slow:1", stdout=subprocess.DEVNULL)
+    assert reached.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    go_on.set()
+    assert not pending(wherry)
+
+
 def test_save_and_load(wherry, tmp_path):
     wherry("tag", "tiny", "saved/one:1")
     wherry("tag", "tiny", "saved/one:2")

@@ -11,7 +11,7 @@ from wherry.base.errors import Corrupt, Denied, NotFound, Unavailable, Unsupport
 from wherry.oci.descriptor import Descriptor, parse_document
 from wherry.oci.digest import sha256_digest
 from wherry.oci.reference import parse_reference
-from wherry.transfer import Credentials, RegistryClient, RegistrySettings
+from wherry.transfer import Credentials, Login, RegistryClient, RegistrySettings
 from wherry.transfer import client as client_module
 from wherry.transfer.arriving import BlobReader
 from wherry.transfer.auth import Challenge, parse_challenges
@@ -137,6 +137,15 @@ def test_credentials_do_not_go_to_an_unsafe_token_server(registry, tmp_path, rea
     registry.answers = {"/v2/a/b/manifests/1": (401, {"WWW-Authenticate": f'Bearer realm="{realm}"'}, b"")}
     with pytest.raises(Denied, match="not safe"):
         client(registry, tmp_path, "ana:pw").manifest("1")
+
+
+def test_a_registry_with_tls_may_not_send_credentials_to_a_token_server_without():
+    from wherry.transfer.auth import Authenticator
+    from wherry.transfer.transport import Origin
+
+    authenticator = Authenticator(Origin("https", "reg.example"), None, lambda: None, lambda host: True)
+    with pytest.raises(Denied, match="not safe"):
+        authenticator.sign_in({"realm": "http://127.0.0.1/token"}, Login("ana", "pw"))
 
 
 def test_wrong_credentials_are_told(registry, tmp_path):

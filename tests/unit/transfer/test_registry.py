@@ -208,6 +208,21 @@ def test_a_connection_that_breaks_while_sending_begins_again(registry):
     assert ("a/b", "1") in registry.manifests
 
 
+@pytest.mark.parametrize("status", [400, 405, 411, 501])
+def test_a_registry_that_wants_to_know_the_size_is_told_it(registry, status):
+    registry.before = lambda handler: (
+        (handler.read_body(), (status, {}, b""))[1] if handler.command == "PATCH" else None
+    )
+    image = Image(b"one" * 100_000)
+    sent = push(registry, image)
+    registry.before = lambda handler: None
+    other = Working()
+    try:
+        assert push(other, image) == sent
+    finally:
+        other.close()
+
+
 def test_an_upload_that_fails_for_good_is_told(registry):
     registry.before = lambda handler: (handler.read_body(), (500, {}, b""))[1] if handler.command == "PATCH" else None
     with pytest.raises(Unavailable, match="500"):
