@@ -233,7 +233,10 @@ def docker(tmp_path_factory):
     yield client
     daemon.terminate()
     daemon.wait()
-    subprocess.run(["umount", "-l", f"{at}/exec/netns/default"], check=False, capture_output=True)
+    with open("/proc/self/mountinfo") as table:
+        left = [line.split()[4] for line in table if f" {at}/" in line]
+    for point in reversed(left):
+        subprocess.run(["umount", "-l", point], check=False, capture_output=True)
 
 
 def test_docker_loads_what_is_saved_and_the_other_way_round(wherry, docker, tmp_path):
