@@ -17,6 +17,7 @@ __all__ = ["layer_lines"]
 
 _MOVING = ("Downloading", "Extracting", "Pushing", "Copying", "Saving")
 _BAR = 50
+_LEAST_BAR = 10
 _INTERVAL = 0.1  # seconds between two drawings
 
 
@@ -47,7 +48,7 @@ class _Drawn:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._states: dict[str, str] = {}
-        self._bars: dict[str, str] = {}
+        self._bars: dict[str, tuple[int, int]] = {}
         self._ended: set[str] = set()
         self._drawn = 0
         self._last = 0.0
@@ -59,7 +60,7 @@ class _Drawn:
             self._states[event.task] = event.state
             self._bars.pop(event.task, None)
         elif isinstance(event, Advanced):
-            self._bars[event.task] = _bar(event.done, event.total)
+            self._bars[event.task] = event.done, event.total
             if time.monotonic() - self._last < _INTERVAL:
                 return
         elif isinstance(event, Finished):
@@ -80,9 +81,8 @@ class _Drawn:
         self._erase()
         for task in tasks:
             line = f"{task}: {self._states[task]}"
-            bar = self._bars.get(task, "")
-            if bar and self._states[task] in _MOVING and len(line) + len(bar) + 1 < width:
-                line += f" {bar}"
+            if task in self._bars and self._states[task] in _MOVING:
+                line += " " + _bar(*self._bars[task], width - len(line) - 2)
             self._stream.write(line[: width - 1] + "\n")
         self._stream.flush()
         self._drawn = len(tasks)
@@ -93,9 +93,12 @@ class _Drawn:
             self._drawn = 0
 
 
-def _bar(done: int, total: int) -> str:
-    if not total:
-        return human_size(done)
-    filled = min(done, total) * _BAR // total
-    bar = "=" * filled + (">" if filled < _BAR else "")
-    return f"[{bar:<{_BAR}}] {human_size(done):>8}/{human_size(total)}"
+def _bar(done: int, total: int, room: int) -> str:
+    """How far it is, in at most `room` columns: with a bar where one fits."""
+    sizes = f"{human_size(done, digits=4)}/{human_size(total, digits=4)}" if total else human_size(done)
+    length = min(_BAR, room - len(sizes) - 3)
+    if not total or length < _LEAST_BAR:
+        return sizes
+    filled = min(done, total) * length // total
+    bar = "=" * filled + (">" if filled < length else "")
+    return f"[{bar:<{length}}] {sizes}"

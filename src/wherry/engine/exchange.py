@@ -29,7 +29,6 @@ class Pulled(NamedTuple):
 
     image: Image
     digest: str
-    is_new: bool
 
 
 class Loaded(NamedTuple):
@@ -70,7 +69,7 @@ class Exchange:
 
         client = self.connect(reference)
         source, wanted = RegistrySource(client), self.platform(platform)
-        names = [reference._replace(digest="")] if reference.tag else []
+        names = [] if reference.digest else [reference]  # as with Docker: what is asked for by digest gets no tag
         try:
             top = source.top()
             document = choose(source, top, wanted)
@@ -86,7 +85,7 @@ class Exchange:
                     self._store.images.note_digest(destination.taken.manifest_digest, reference.name, document.digest)
         finally:
             client.close()
-        return Pulled(destination.taken, top.digest, destination.is_new)
+        return Pulled(destination.taken, top.digest)
 
     def _remember(self, document: Document, reference: Reference) -> None:
         """Where the layers are, so that a push to a neighbour can mount them."""

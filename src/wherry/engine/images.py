@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.base.errors import Conflict, NotFound
+from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.values import NamedTuple
 from wherry.oci.reference import parse_reference
 
@@ -68,6 +68,9 @@ class Images:
         Raises Conflict where a container needs the image, or where an identifier has several names and no `force`.
         """
         image = self.resolve(text)
+        called = _digest_name(text)
+        if called in image.digests and (image.names or any(each != called for each in image.digests)):
+            return self._forget(called, image)
         by_name = _is_name(text, image)
         if by_name and len(image.names) > 1:
             return self._untag(_canonical(text), image)
@@ -78,6 +81,7 @@ class Images:
             )
         self._refuse_while_used(image, text, force=force)
         removals = [line for name in image.names for line in self._untag(name, image)]
+        removals += [line for called in image.digests if not image.names for line in self._forget(called, image)]
         if self.users(image):
             return removals  # the containers still need what it holds
         self._store.images.remove(image.manifest_digest)
@@ -95,6 +99,12 @@ class Images:
             self._store.images.forget_digests(image.manifest_digest, reference.name)
             removals += [Removal("Untagged", each.familiar()) for each in called if each.name == reference.name]
         return removals
+
+    def _forget(self, called: str, image: Image) -> list[Removal]:
+        """Forget one of the names by digest that registries have for the image."""
+        reference = parse_reference(called)
+        self._store.images.forget_digests(image.manifest_digest, reference.name, reference.digest)
+        return [Removal("Untagged", reference.familiar())]
 
     def _refuse_while_used(self, image: Image, text: str, *, force: bool) -> None:
         users = [one for one in self._records.all() if one.image_id == image.id]
@@ -170,8 +180,6 @@ class Images:
 
 
 def _taggable(text: str) -> Reference:
-    from wherry.base.errors import InvalidInput
-
     reference = parse_reference(text)
     if reference.digest:
         raise InvalidInput("refusing to create a tag with a digest reference")
@@ -180,6 +188,15 @@ def _taggable(text: str) -> Reference:
 
 def _canonical(text: str) -> str:
     return str(parse_reference(text))
+
+
+def _digest_name(text: str) -> str:
+    """`text` as a canonical `repository@digest`, empty where it is no such name."""
+    try:
+        reference = parse_reference(text)
+    except InvalidInput:
+        return ""
+    return f"{reference.name}@{reference.digest}" if reference.digest else ""
 
 
 def _is_name(text: str, image: Image) -> bool:

@@ -43,7 +43,6 @@ class StoreDestination:
         self._names = names
         self._wanted = wanted
         self.taken: Image | None = None
-        self.is_new = False
 
     def image(self, document: Document, manifest: Manifest, source: Source, progress: Sink) -> Document:
         """Everything of the image that is not here yet. Raises Corrupt, or Unsupported for what cannot run here."""
@@ -60,7 +59,6 @@ class StoreDestination:
                 progress(Finished(layer.digest[7:19]))
         else:
             self.taken = self._take(document, manifest, config, data, source, progress)
-            self.is_new = True
         self._lease.add("snapshot", self._store.unpack(self.taken, progress))
         self._remember(manifest, config)
         return document

@@ -160,11 +160,12 @@ class ImageStore:
                 "INSERT OR REPLACE INTO image_digests VALUES (?, ?, ?)", (repository, digest, manifest_digest)
             )
 
-    def forget_digests(self, manifest_digest: str, repository: str) -> None:
-        """Forget what `repository` calls the image; harmless where nothing is known."""
+    def forget_digests(self, manifest_digest: str, repository: str, digest: str = "") -> None:
+        """Forget what `repository` calls the image, or only the one `digest`; harmless where nothing is known."""
         with self._database.write() as connection:
             connection.execute(
-                "DELETE FROM image_digests WHERE manifest = ? AND repository = ?", (manifest_digest, repository)
+                "DELETE FROM image_digests WHERE manifest = ? AND repository = ? AND ? IN ('', digest)",
+                (manifest_digest, repository, digest),
             )
 
     def untag(self, reference: Reference) -> None:

@@ -101,6 +101,8 @@ def test_build_push_remove_pull_run(wherry, registry, named, tmp_path):
 
     other = named("other/place:2", name)
     assert wherry("push", other).out.splitlines()[-1] == f"2: digest: {digest} size: {size}"
+    assert wherry("rmi", by_digest).out == f"Untagged: {by_digest}\n"
+    assert wherry.inspect(name)["RepoDigests"] == [f"{registry.address}/other/place@{digest}"]
     assert not pending(wherry)
 
 
