@@ -217,6 +217,16 @@ def test_archives_are_the_same_bytes_for_the_same_image(tmp_path):
         assert written[0] == written[1]
 
 
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+def test_an_archive_is_not_written_over(tmp_path, kind):
+    (tmp_path / kind).write_text("mine")
+    with pytest.raises(WherryError, match="exists already"):
+        Place(tmp_path, kind).destination()
+    (tmp_path / "other" / kind).mkdir(parents=True)
+    with pytest.raises(WherryError, match="exists already"):
+        Place(tmp_path / "other", kind).destination()
+
+
 def test_a_layout_keeps_its_other_images_and_is_never_overwritten_by_mistake(tmp_path):
     place, one, two = Place(tmp_path, "layout"), Memory(), Memory()
     copy_image(one, place.destination("one"), nobody, platform=AMD64)

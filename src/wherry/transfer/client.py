@@ -127,7 +127,8 @@ class RegistryClient:
             words = error_words(body) or "the registry refuses these credentials"
             raise Denied(f'Get "{origin}/v2/": unauthorized: {words}', hint="check the user name and the password")
         if answer.status != 200:
-            raise self._refusal("GET", answer.status, body, f"{origin}/v2/")
+            words = error_words(body) or "it does not answer as a registry does"
+            raise Unavailable(f'Get "{origin}/v2/": {answer.status}: {words}', hint="is the name right?")
         return identity
 
     def manifest(self, tag_or_digest: str) -> Document:

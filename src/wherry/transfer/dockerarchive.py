@@ -269,8 +269,7 @@ class DockerArchiveDestination:
     """A new archive of one image at `path`; it appears when it is whole."""
 
     def __init__(self, path: str, reference: Reference | None) -> None:
-        if os.path.lexists(path) and os.path.isfile(path) and os.path.getsize(path):
-            raise InvalidInput(f"{path} exists already", hint="archives are not added to: name another file")
+        refuse_present(path)
         self._path = path
         self._reference = reference
         self._writer = ImageWriter(os.path.dirname(path) or ".")
@@ -287,6 +286,12 @@ class DockerArchiveDestination:
 
     def name(self, document: Document) -> None:
         """Its name is in it already."""
+
+
+def refuse_present(path: str) -> None:
+    """Raises InvalidInput where something is at `path` that is more than an empty file."""
+    if os.path.isdir(path) or (os.path.exists(path) and os.path.getsize(path)):
+        raise InvalidInput(f"{path} exists already", hint="archives are not added to: name another file")
 
 
 def write_file(path: str, write: Callable[[Callable[[bytes], object]], object], mode: int = 0o600) -> None:

@@ -6,8 +6,7 @@ import os
 import shutil
 from tempfile import mkdtemp
 
-from wherry.base.errors import InvalidInput
-from wherry.transfer.dockerarchive import write_file
+from wherry.transfer.dockerarchive import refuse_present, write_file
 from wherry.transfer.layout import LayoutDestination
 
 TYPE_CHECKING = False
@@ -26,8 +25,7 @@ class LayoutArchiveDestination:
     """A new archive at `path`, which appears when it is whole; until then a layout beside it holds what has come."""
 
     def __init__(self, path: str, name: str) -> None:
-        if os.path.lexists(path) and os.path.isfile(path) and os.path.getsize(path):
-            raise InvalidInput(f"{path} exists already", hint="archives are not added to: name another file")
+        refuse_present(path)
         self._path = path
         self._name = name
         self._directory = ""

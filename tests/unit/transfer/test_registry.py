@@ -248,6 +248,12 @@ def test_who_may_push(bearer, tmp_path):
         registry.close()
 
 
+def test_what_is_no_registry_cannot_be_logged_in_to(registry):
+    registry.before = lambda handler: (404, {}, b"<html>")
+    with pytest.raises(Unavailable, match="does not answer as a registry"):
+        client(registry).sign_in(Login("ana", "pw"))
+
+
 def test_many_layers_ask_for_one_token(tmp_path):
     registry = Working({"ana": "pw"}, bearer=True)
     try:
