@@ -19,18 +19,21 @@ class Configuration(NamedTuple):
     """What can be configured.
 
     `build.base_fallback` is `none` or `distro`; `build.ca_bundle` is `host`, `none` or a file;
-    `registries.insecure` lists registries that are spoken to without TLS.
+    `registries.insecure` lists registries that are spoken to without TLS where they do not answer to it, and whose
+    certificate is not checked; `registries.certificates` is the directory of registries' CAs, as Docker's `certs.d`.
     """
 
     base_fallback: str = "none"
     ca_bundle: str = "host"
     insecure_registries: tuple[str, ...] = ()
+    certificates: str = "/etc/docker/certs.d"
 
 
 _KEYS: dict[tuple[str, str], tuple[str, type[Any]]] = {
     ("build", "base_fallback"): ("base_fallback", str),
     ("build", "ca_bundle"): ("ca_bundle", str),
     ("registries", "insecure"): ("insecure_registries", list),
+    ("registries", "certificates"): ("certificates", str),
 }
 
 

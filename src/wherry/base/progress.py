@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Advanced", "Event", "Finished", "Output", "Sink", "Started", "Warned", "nobody"]
+__all__ = ["Advanced", "Event", "Finished", "Output", "Sink", "Started", "Turned", "Warned", "nobody", "serialized"]
 
 
 class Started(NamedTuple):
@@ -29,6 +29,13 @@ class Advanced(NamedTuple):
     done: int
     total: int
     unit: str = "bytes"
+
+
+class Turned(NamedTuple):
+    """The task goes on in another state (`Waiting`, `Extracting`, `Already exists`), as a person would word it."""
+
+    task: str
+    state: str
 
 
 class Output(NamedTuple):
@@ -53,9 +60,22 @@ class Warned(NamedTuple):
     message: str
 
 
-Event = Started | Advanced | Output | Finished | Warned
+Event = Started | Advanced | Turned | Output | Finished | Warned
 if TYPE_CHECKING:
     Sink = Callable[[Event], None]
+
+
+def serialized(sink: Sink) -> Sink:
+    """`sink` for several threads: it is called by one at a time."""
+    from threading import Lock
+
+    lock = Lock()
+
+    def call(event: Event) -> None:
+        with lock:
+            sink(event)
+
+    return call
 
 
 def nobody(event: Event) -> None:

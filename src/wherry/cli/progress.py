@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from wherry.base.progress import Advanced, Finished, Output, Started, Warned
+from wherry.base.progress import Advanced, Finished, Output, Started, Turned, Warned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class _Live:
             )
             if time.monotonic() - self._last > 0.1:
                 self._draw(event.task)
+        elif isinstance(event, Turned):
+            self._titles[event.task] = f"{event.task}: {event.state}"
         else:
             self._finish(event)
 

@@ -8,6 +8,7 @@ from wherry.base.clock import system_clock
 from wherry.engine.assembly import Assembly
 from wherry.engine.connecting import Connections
 from wherry.engine.containers import Containers
+from wherry.engine.exchange import Exchange
 from wherry.engine.images import Images
 from wherry.engine.lifecycle import Lifecycle, prepare_directories
 from wherry.engine.networks import Networks
@@ -48,7 +49,8 @@ class Engine:
         self._assembly = Assembly(layout, store, records, self._connections, self.volumes, self.runtime)
         self.workspaces = Workspaces(layout, self.networks, self.firewall, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, self._assembly, self.runtime, clock)
-        self.images = Images(store, records)
+        self.exchange = Exchange(store, layout.root, os.environ)
+        self.images = Images(store, records, self.exchange)
         self.containers = Containers(layout, records, self.lifecycle, self._assembly, self.images, self.runtime)
 
     def runtime(self) -> OciRuntime:

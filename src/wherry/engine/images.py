@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.base.errors import Conflict, NotFound
+from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.values import NamedTuple
 from wherry.oci.reference import parse_reference
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.base.progress import Sink
+    from wherry.engine.exchange import Exchange
     from wherry.engine.records import Container, ContainerRecords
     from wherry.oci.config import ImageConfig
     from wherry.oci.reference import Reference
@@ -39,9 +40,10 @@ class HistoryEntry(NamedTuple):
 class Images:
     """The images of one installation."""
 
-    def __init__(self, store: Store, records: ContainerRecords) -> None:
+    def __init__(self, store: Store, records: ContainerRecords, exchange: Exchange) -> None:
         self._store = store
         self._records = records
+        self._exchange = exchange
 
     def all(self) -> list[Image]:
         """All images, the newest first."""
@@ -66,26 +68,43 @@ class Images:
         Raises Conflict where a container needs the image, or where an identifier has several names and no `force`.
         """
         image = self.resolve(text)
+        called = _digest_name(text)
+        if called in image.digests and (image.names or any(each != called for each in image.digests)):
+            return self._forget(called, image)
         by_name = _is_name(text, image)
         if by_name and len(image.names) > 1:
-            return [self._untag(_canonical(text))]
+            return self._untag(_canonical(text), image)
         if not by_name and len(image.names) > 1 and not force:
             raise Conflict(
                 f"conflict: unable to delete {image.id[7:19]} (must be forced)"
                 " - image is referenced in multiple repositories"
             )
         self._refuse_while_used(image, text, force=force)
-        removals = [self._untag(name) for name in image.names]
+        removals = [line for name in image.names for line in self._untag(name, image)]
+        removals += [line for called in image.digests if not image.names for line in self._forget(called, image)]
         if self.users(image):
             return removals  # the containers still need what it holds
         self._store.images.remove(image.manifest_digest)
         self._store.collect()
         return [*removals, Removal("Deleted", image.id)]
 
-    def _untag(self, name: str) -> Removal:
+    def _untag(self, name: str, image: Image) -> list[Removal]:
+        """Take a name away; with the last of a repository goes what that calls the image."""
         reference = parse_reference(name)
         self._store.images.untag(reference)
-        return Removal("Untagged", reference.familiar())
+        removals = [Removal("Untagged", reference.familiar())]
+        left = self._store.images.get(image.manifest_digest)
+        if not any(parse_reference(each).name == reference.name for each in left.names):
+            called = [parse_reference(each) for each in left.digests]
+            self._store.images.forget_digests(image.manifest_digest, reference.name)
+            removals += [Removal("Untagged", each.familiar()) for each in called if each.name == reference.name]
+        return removals
+
+    def _forget(self, called: str, image: Image) -> list[Removal]:
+        """Forget one of the names by digest that registries have for the image."""
+        reference = parse_reference(called)
+        self._store.images.forget_digests(image.manifest_digest, reference.name, reference.digest)
+        return [Removal("Untagged", reference.familiar())]
 
     def _refuse_while_used(self, image: Image, text: str, *, force: bool) -> None:
         users = [one for one in self._records.all() if one.image_id == image.id]
@@ -105,9 +124,7 @@ class Images:
 
     def pull(self, text: str, *, platform: str = "", progress: Sink) -> Image:
         """Fetch the image from its registry into the store and unpack it."""
-        from wherry.engine.pulling import pull_image
-
-        return pull_image(self._store, parse_reference(text), platform=platform, progress=progress)
+        return self._exchange.pull(parse_reference(text), platform=platform, progress=progress).image
 
     def history(self, text: str) -> list[HistoryEntry]:
         """The newest step first; a step without a layer has size 0."""
@@ -137,11 +154,11 @@ class Images:
         used = {one.image_id for one in self._records.all()}
         removals: list[Removal] = []
         for image in self._store.images.all():
-            if image.id in used or (image.names and not every) or (until and image.created > until):
+            if image.id in used or ((image.names or image.digests) and not every) or (until and image.created > until):
                 continue
             if labels and not self._has_labels(image, labels):
                 continue
-            removals += [self._untag(name) for name in image.names]
+            removals += [line for name in image.names for line in self._untag(name, image)]
             self._store.images.remove(image.manifest_digest)
             removals.append(Removal("Deleted", image.id))
         return removals, self._store.collect().bytes
@@ -163,8 +180,6 @@ class Images:
 
 
 def _taggable(text: str) -> Reference:
-    from wherry.base.errors import InvalidInput
-
     reference = parse_reference(text)
     if reference.digest:
         raise InvalidInput("refusing to create a tag with a digest reference")
@@ -173,6 +188,15 @@ def _taggable(text: str) -> Reference:
 
 def _canonical(text: str) -> str:
     return str(parse_reference(text))
+
+
+def _digest_name(text: str) -> str:
+    """`text` as a canonical `repository@digest`, empty where it is no such name."""
+    try:
+        reference = parse_reference(text)
+    except InvalidInput:
+        return ""
+    return f"{reference.name}@{reference.digest}" if reference.digest else ""
 
 
 def _is_name(text: str, image: Image) -> bool:

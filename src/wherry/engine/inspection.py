@@ -317,7 +317,7 @@ def inspect_image(store: Store, image: Image, config: ImageConfig) -> dict[str, 
     return {
         "Id": image.id,
         "RepoTags": [reference.familiar() for reference in references if reference.tag],
-        "RepoDigests": sorted({f"{_repository(reference)}@{image.manifest_digest}" for reference in references}),
+        "RepoDigests": [parse_reference(called).familiar() for called in image.digests],
         "Parent": "",
         "Comment": config.history[-1].comment if config.history else "",
         "Created": rfc3339(image.created),
@@ -346,11 +346,6 @@ def inspect_image(store: Store, image: Image, config: ImageConfig) -> dict[str, 
         "RootFS": {"Type": "layers", "Layers": list(config.rootfs)},
         "Metadata": {"LastTagTime": rfc3339(image.added)},
     }
-
-
-def _repository(reference: Any) -> str:
-    familiar: str = reference._replace(tag="", digest="").familiar()
-    return familiar
 
 
 def _graph_data(store: Store, config: ImageConfig) -> dict[str, str]:

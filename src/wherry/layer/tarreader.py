@@ -41,11 +41,13 @@ class Entry(NamedTuple):
 class TarReader:
     """Iterates over the entries of the archive that `read(n)` gives the bytes of (fewer only at the end).
 
-    After each entry of a regular file, its content may be taken with `content`; what is not taken is skipped.
+    After each entry of a regular file, its content may be taken with `content`; what is not taken is skipped, with
+    `skip(n)` where it is given instead of by reading.
     """
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
+    def __init__(self, read: Callable[[int], bytes], skip: Callable[[int], object] | None = None) -> None:
         self._read = read
+        self._skip_ahead = skip
         self._left = 0
         self._padding = 0
 
@@ -130,6 +132,9 @@ class TarReader:
         return block
 
     def _skip(self) -> None:
+        if self._skip_ahead is not None and self._left:
+            self._skip_ahead(self._left)
+            self._left = 0
         while self._left:
             self.content(1 << 20)
         if self._padding:

@@ -20,8 +20,14 @@ from wherry.layer.times import DirectoryTimes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import BinaryIO
+    from collections.abc import Callable, Iterable
+    from typing import BinaryIO, Protocol
+
+    class Readable(Protocol):
+        """What a layer is read from, once and in order; fewer bytes than asked for do not mean the end."""
+
+        def read(self, count: int, /) -> bytes: ...
+
 
 __all__ = ["Limits", "Unpacked", "open_layer", "unpack"]
 
@@ -55,14 +61,15 @@ class Unpacked(NamedTuple):
     entries: int
 
 
-def open_layer(stream: BinaryIO, compression: str = "auto") -> Callable[[int], bytes]:
+def open_layer(stream: Readable, compression: str = "auto") -> Callable[[int], bytes]:
     """A function that reads the uncompressed bytes of `stream`, which is `none`, `gzip`, `zstd` or to be looked at.
 
     Raises Corrupt while reading what is not whole.
     """
     if compression == "auto":
-        head = stream.read(6)
-        stream.seek(0)
+        seekable: BinaryIO = stream  # type: ignore[assignment]
+        head = seekable.read(6)
+        seekable.seek(0)
         compression = "gzip" if head[:2] == b"\x1f\x8b" else "zstd" if head[:4] == b"\x28\xb5\x2f\xfd" else "none"
     if compression == "none":
         return stream.read
@@ -71,10 +78,24 @@ def open_layer(stream: BinaryIO, compression: str = "auto") -> Callable[[int], b
     from isal import igzip, isal_zlib
 
     errors = (isal_zlib.IsalError, OSError, EOFError)
-    return _guarded(igzip.open(stream, "rb").read, errors)  # type: ignore[no-untyped-call,arg-type]
+    return _guarded(igzip.open(_Filling(stream), "rb").read, errors)  # type: ignore[no-untyped-call,arg-type]
 
 
-def _zstd(stream: BinaryIO) -> Callable[[int], bytes]:
+class _Filling:
+    """A stream as isal wants it: it fills a buffer."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+
+    def readinto(self, buffer: memoryview) -> int:
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    read = None  # isal looks whether there is one
+
+
+def _zstd(stream: Readable) -> Callable[[int], bytes]:
     """Frames one after another; unlike the library's own reader, a frame that is cut off is an error."""
     import zstandard
 
@@ -121,11 +142,11 @@ def _guarded(read: Callable[[int], bytes], errors: tuple[type[Exception], ...]) 
 
 
 def unpack(
-    stream: BinaryIO,
+    stream: Readable,
     target: str,
     *,
     compression: str = "auto",
-    lowers: Sequence[str] = (),
+    lowers: Iterable[str] = (),
     limits: Limits | None = None,
     overlay: bool = True,
 ) -> Unpacked:
@@ -142,11 +163,11 @@ def unpack(
 
 
 class _Unpacker:
-    def __init__(self, target: str, lowers: Sequence[str], limits: Limits, *, overlay: bool) -> None:
+    def __init__(self, target: str, lowers: Iterable[str], limits: Limits, *, overlay: bool) -> None:
         from hashlib import sha256
 
         self._root = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._lowers = [os.fsencode(lower) for lower in lowers]
+        self._below = lowers
         self._limits = limits
         self._overlay = overlay
         self._open: dict[bytes, int] = {}
@@ -157,6 +178,11 @@ class _Unpacker:
         self._entries = 0
         self._everything_hidden = False
         self._replaced_entries = 0
+
+    @property
+    def _lowers(self) -> list[bytes]:
+        """Looked at only where the archive leaves something to them: a layer below may be in the making still."""
+        return [os.fsencode(lower) for lower in self._below]
 
     def close(self) -> None:
         for fd in self._open.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from wherry.base.errors import Corrupt, NotFound
+from wherry.base.errors import Corrupt, NotFound, Unsupported
 from wherry.base.values import NamedTuple
 from wherry.oci import media_types
 from wherry.oci.digest import Digest, is_digest
@@ -28,6 +28,7 @@ class Descriptor(NamedTuple):
     annotations: dict[str, str] | None = None
     platform: Platform | None = None
     artifact_type: str = ""
+    urls: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, value: Any) -> Descriptor:
@@ -39,7 +40,7 @@ class Descriptor(NamedTuple):
             raise Corrupt(f"a descriptor has the invalid digest {digest!r:.100}")
         if not isinstance(size, int) or isinstance(size, bool) or size < 0:
             raise Corrupt(f"the descriptor of {digest} has the invalid size {size!r:.40}")
-        platform = value.get("platform")
+        platform, urls = value.get("platform"), value.get("urls")
         return cls(
             str(value.get("mediaType", "")),
             digest,
@@ -47,6 +48,7 @@ class Descriptor(NamedTuple):
             value.get("annotations"),
             Platform.from_json(platform) if isinstance(platform, dict) else None,
             str(value.get("artifactType", "")),
+            tuple(str(url) for url in urls) if isinstance(urls, list) else (),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -58,6 +60,8 @@ class Descriptor(NamedTuple):
             value["annotations"] = self.annotations
         if self.platform:
             value["platform"] = self.platform.to_json()
+        if self.urls:
+            value["urls"] = list(self.urls)
         return value
 
 
@@ -93,13 +97,18 @@ class Index(NamedTuple):
 
     def select(self, platform: Platform) -> Descriptor:
         """The manifest for `platform`: the closest variant that runs there. Raises NotFound naming what there is."""
-        fitting = [each for each in self.manifests if each.platform and platform.runs(each.platform)]
+        ranked = [(platform.rank(each.platform), each) for each in self.images() if each.platform]
+        fitting = [pair for pair in ranked if pair[0] >= 0]
         if not fitting:
-            present = ", ".join(sorted({str(each.platform) for each in self.manifests if each.platform})) or "none"
+            present = ", ".join(sorted({str(each.platform) for each in self.images() if each.platform})) or "none"
             raise NotFound(
                 f"no matching manifest for {platform} in the manifest list entries", hint=f"it has: {present}"
             )
-        return max(fitting, key=lambda each: each.platform.variant if each.platform else "")
+        return min(fitting, key=lambda pair: pair[0])[1]
+
+    def images(self) -> list[Descriptor]:
+        """The manifests that are images: without attestations, which builders put beside them as `unknown/unknown`."""
+        return [each for each in self.manifests if not (each.platform and each.platform.os == "unknown")]
 
     def encode(self) -> bytes:
         """The bytes that are stored and hashed."""
@@ -120,7 +129,7 @@ def parse_document(data: bytes, media_type: str = "") -> Manifest | Index:
 
     Raises Corrupt for what is neither, or could be read as both (CVE-2021-41190), or disagrees with `media_type`.
     """
-    value = _json_object(data)
+    value = _json_object(data, media_type)
     declared = str(value.get("mediaType") or media_type or "")
     if media_type and value.get("mediaType") and value["mediaType"] != media_type:
         raise Corrupt(f"the manifest says it is {value['mediaType']}, its transport says {media_type}")
@@ -134,13 +143,18 @@ def parse_document(data: bytes, media_type: str = "") -> Manifest | Index:
     raise Corrupt(f"neither an image manifest nor an index: {declared or 'no media type'}")
 
 
-def _json_object(data: bytes) -> dict[str, Any]:
+def _json_object(data: bytes, media_type: str) -> dict[str, Any]:
     if len(data) > MAX_MANIFEST_SIZE:
         raise Corrupt(f"the manifest has {len(data)} bytes, more than the {MAX_MANIFEST_SIZE} that are accepted")
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"the manifest is not JSON: {error}") from None
+    if media_type in media_types.SCHEMA_1 or (isinstance(value, dict) and value.get("schemaVersion") == 1):
+        raise Unsupported(
+            "the image is in Docker's image format of schema version 1, which is not read any more",
+            hint="have it pushed again by a current tool",
+        )
     if not isinstance(value, dict) or value.get("schemaVersion") != 2:
         raise Corrupt("the manifest is not of schema version 2")
     return value

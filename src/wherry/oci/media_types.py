@@ -17,7 +17,10 @@ __all__ = [
     "LAYER_ZSTD",
     "MANIFEST",
     "MANIFESTS",
+    "SCHEMA_1",
+    "is_distributable",
     "layer_compression",
+    "oci_layer",
 ]
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -33,6 +36,7 @@ DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 INDEXES = frozenset((INDEX, DOCKER_INDEX))
 MANIFESTS = frozenset((MANIFEST, DOCKER_MANIFEST))
+SCHEMA_1 = frozenset(f"application/vnd.docker.distribution.manifest.v1+{suffix}" for suffix in ("json", "prettyjws"))
 
 _COMPRESSION = {
     LAYER: "none",
@@ -47,6 +51,14 @@ _COMPRESSION = {
     "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd": "zstd",
 }
 
+_DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+_OCI_NAMES = {_DOCKER_LAYER: LAYER, DOCKER_LAYER_GZIP: LAYER_GZIP, f"{_DOCKER_LAYER}.zstd": LAYER_ZSTD}
+
+
+def is_distributable(media_type: str) -> bool:
+    """Whether a layer may be pushed to another registry (image-spec v1.1 layer.md#non-distributable-layers)."""
+    return ".foreign." not in media_type and ".nondistributable." not in media_type
+
 
 def layer_compression(media_type: str) -> str:
     """`none`, `gzip` or `zstd`. Raises Unsupported for what is not a layer."""
@@ -54,3 +66,8 @@ def layer_compression(media_type: str) -> str:
         return _COMPRESSION[media_type]
     except KeyError:
         raise Unsupported(f"not a layer that can be unpacked: {media_type!r}") from None
+
+
+def oci_layer(media_type: str) -> str:
+    """What OCI calls a layer that Docker's schema 2 calls otherwise: one manifest holds one kind of names."""
+    return _OCI_NAMES.get(media_type, media_type)

@@ -7,6 +7,7 @@ from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
 __all__ = ["Platform", "host_platform", "parse_platform"]
@@ -47,11 +48,41 @@ class Platform(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value}
 
     def runs(self, other: Platform) -> bool:
-        """Whether an image for `other` runs here: the same, or an older variant of the same architecture."""
-        if (self.os, self.architecture) != (other.os, other.architecture):
-            return False
-        default = _DEFAULT_VARIANTS.get(self.architecture, "")
-        return (other.variant or default) <= (self.variant or default)
+        """Whether an image for `other` runs here: see `rank`."""
+        return self.rank(other) >= 0
+
+    def rank(self, other: Platform) -> int:
+        """How well an image for `other` fits, 0 the best; -1 where it does not run here.
+
+        The same variant before older ones, the own architecture before its 32-bit forerunner, as containerd orders.
+        """
+        if self.os != other.os:
+            return -1
+        fitting = list(_vector(self.architecture, self.variant))
+        wanted = other.architecture, _variant(other.architecture, other.variant)
+        return fitting.index(wanted) if wanted in fitting else -1
+
+
+def _variant(architecture: str, variant: str) -> str:
+    """With its usual variant made explicit; `8` is `v8`."""
+    variant = variant or _DEFAULT_VARIANTS.get(architecture, "")
+    return f"v{variant}" if variant.isdigit() else variant
+
+
+def _vector(architecture: str, variant: str) -> Iterator[tuple[str, str]]:
+    """What runs on an architecture and variant, the best first."""
+    variant = _variant(architecture, variant)
+    oldest = {"amd64": 1, "arm": 5, "arm64": 8}.get(architecture)
+    number = variant[1:]
+    if oldest is not None and variant.startswith("v") and number.isdecimal() and int(number) < 100:
+        for each in range(int(number), oldest - 1, -1):
+            yield architecture, f"v{each}"
+    else:
+        yield architecture, variant
+    if architecture == "arm64":
+        yield from _vector("arm", "v8")
+    elif architecture == "amd64":
+        yield "386", ""
 
 
 def host_platform(machine: str) -> Platform:

@@ -37,15 +37,29 @@ _MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX image_names_by_manifest ON image_names (manifest);
     """,
+    """
+    CREATE TABLE image_digests (
+        repository TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        manifest TEXT NOT NULL REFERENCES images (manifest) ON DELETE CASCADE,
+        PRIMARY KEY (repository, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX image_digests_by_manifest ON image_digests (manifest);
+    """,
 )
 _SELECT = (
     "SELECT id, manifest, size, created, added,"
-    " (SELECT group_concat(name, ' ') FROM image_names n WHERE n.manifest = images.manifest) FROM images"
+    " (SELECT group_concat(name, ' ') FROM image_names n WHERE n.manifest = images.manifest),"
+    " (SELECT group_concat(repository || '@' || digest, ' ') FROM image_digests d"
+    "  WHERE d.manifest = images.manifest) FROM images"
 )
 
 
 class Image(NamedTuple):
-    """An image in the store. `names` are canonical references; `size` is what its layers hold, in bytes."""
+    """An image in the store. `names` are canonical references; `size` is what its layers hold, in bytes.
+
+    `digests` are what registries call it, `repository@digest`: of what was pulled (an index, perhaps) or pushed.
+    """
 
     id: str
     manifest_digest: str
@@ -53,10 +67,19 @@ class Image(NamedTuple):
     created: int
     added: int
     names: tuple[str, ...]
+    digests: tuple[str, ...] = ()
 
 
 def _image(row: Sequence[Any]) -> Image:
-    return Image(row[0], row[1], row[2], row[3], row[4], tuple(sorted((row[5] or "").split())))
+    return Image(
+        row[0],
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        tuple(sorted((row[5] or "").split())),
+        tuple(sorted((row[6] or "").split())),
+    )
 
 
 class ImageStore:
@@ -78,8 +101,9 @@ class ImageStore:
         size: int = 0,
     ) -> Image:
         """Store configuration and manifest over layers that are stored already, and name the image."""
-        from wherry.oci.media_types import CONFIG
+        from wherry.oci.media_types import CONFIG, oci_layer
 
+        layers = [layer._replace(media_type=oci_layer(layer.media_type)) for layer in layers]
         blob = self._content.add(encode_config(config), lease)
         manifest = Manifest(Descriptor(CONFIG, *blob), tuple(layers))
         stored = self._content.add(manifest.encode(), lease)
@@ -129,6 +153,21 @@ class ImageStore:
             connection.execute("INSERT OR REPLACE INTO image_names VALUES (?, ?)", (str(reference), manifest_digest))
         self._mirror()
 
+    def note_digest(self, manifest_digest: str, repository: str, digest: str) -> None:
+        """Remember that the registry's `repository` (with the registry's name) calls the image `digest`."""
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO image_digests VALUES (?, ?, ?)", (repository, digest, manifest_digest)
+            )
+
+    def forget_digests(self, manifest_digest: str, repository: str, digest: str = "") -> None:
+        """Forget what `repository` calls the image, or only the one `digest`; harmless where nothing is known."""
+        with self._database.write() as connection:
+            connection.execute(
+                "DELETE FROM image_digests WHERE manifest = ? AND repository = ? AND ? IN ('', digest)",
+                (manifest_digest, repository, digest),
+            )
+
     def untag(self, reference: Reference) -> None:
         """Take a name away; harmless where nobody has it."""
         with self._database.write() as connection:
@@ -144,8 +183,13 @@ class ImageStore:
     def find(self, reference: Reference) -> Image | None:
         """The image of exactly that name (or of that repository and digest)."""
         if reference.digest:
-            found = self._query("WHERE manifest = ?", reference.digest)
-            return next((one for one in found if _has_repository(one, reference) or not one.names), None)
+            called = (reference.name, reference.digest)
+            noted = "WHERE manifest = (SELECT manifest FROM image_digests WHERE repository = ? AND digest = ?)"
+            found = self._query(noted, *called) or self._query("WHERE manifest = ?", reference.digest)
+            known = f"{reference.name}@{reference.digest}"
+            return next(
+                (one for one in found if known in one.digests or _has_repository(one, reference) or not one.names), None
+            )
         found = self._query("WHERE manifest = (SELECT manifest FROM image_names WHERE name = ?)", str(reference))
         return found[0] if found else None
 
@@ -168,6 +212,10 @@ class ImageStore:
         if not found:
             raise NotFound(f"No such image: {identifier}")
         return found[0]
+
+    def with_id(self, identifier: str) -> list[Image]:
+        """The images with that configuration: the same content, perhaps under several manifests."""
+        return self._query("WHERE id = ? ORDER BY added", identifier)
 
     def _by_identifier(self, text: str) -> Image | None:
         prefix = text.removeprefix("sha256:")

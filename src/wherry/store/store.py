@@ -9,6 +9,7 @@ from wherry.base.progress import Advanced, Finished, Started, nobody
 from wherry.base.values import NamedTuple
 from wherry.store.content import ContentStore
 from wherry.store.database import Database
+from wherry.store.forms import LayerForms
 from wherry.store.images import ImageStore
 from wherry.store.leases import Leases
 from wherry.store.snapshots import SnapshotStore
@@ -48,6 +49,7 @@ class Store:
         self.images = ImageStore(self.database, self.content, clock)
         self.snapshots = SnapshotStore(self.database, layout.snapshots, layout.locks, clock, boot)
         self.leases = Leases(self.database)
+        self.forms = LayerForms(self.database, clock)
         self._roots: list[Callable[[], Iterable[tuple[str, str]]]] = []
 
     def add_roots(self, roots: Callable[[], Iterable[tuple[str, str]]]) -> None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.base.errors import Corrupt, InvalidInput, NotFound
+from wherry.base.errors import Corrupt, InvalidInput, NotFound, Unsupported
 from wherry.oci.config import (
     ContainerDefaults,
     Healthcheck,
@@ -15,6 +15,7 @@ from wherry.oci.config import (
 )
 from wherry.oci.descriptor import Descriptor, Index, Manifest, parse_document
 from wherry.oci.digest import parse_digest, sha256_digest
+from wherry.oci.media_types import MANIFEST
 from wherry.oci.platform import Platform, parse_platform
 from wherry.oci.reference import parse_reference
 
@@ -59,7 +60,7 @@ def test_any_bytes_are_parsed_or_refused(data):
     for parse in (parse_document, parse_config):
         try:
             parse(data)
-        except Corrupt:
+        except (Corrupt, Unsupported):
             pass
 
 
@@ -67,7 +68,6 @@ def test_any_bytes_are_parsed_or_refused(data):
     "text",
     [
         '{"schemaVersion":2,"manifests":[],"layers":[],"config":{}}',
-        '{"schemaVersion":1}',
         "[]",
         '{"schemaVersion":2}',
         '{"schemaVersion":2,"config":{"digest":"sha256:../../x","size":1},"layers":[]}',
@@ -140,3 +140,44 @@ def test_any_text_is_a_reference_or_refused(text):
 def test_hostile_digests_are_refused(text):
     with pytest.raises(InvalidInput):
         parse_digest(text)
+
+
+def _index(*platforms):
+    entries = []
+    for number, (os, architecture, variant) in enumerate(platforms):
+        digest = "sha256:" + f"{number:064x}"
+        entries.append(Descriptor(MANIFEST, digest, 1, platform=Platform(os, architecture, variant)))
+    return Index(tuple(entries))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "chosen"),
+    [
+        ("linux/amd64", [("linux", "arm64", "v8"), ("linux", "amd64", "")], 1),
+        ("linux/arm64", [("linux", "arm64", "")], 0),
+        ("linux/arm64/v8", [("linux", "arm64", "")], 0),
+        ("linux/arm/v7", [("linux", "arm", "v5"), ("linux", "arm", "v6"), ("linux", "arm", "v8")], 1),
+        ("linux/arm/7", [("linux", "arm", "v7")], 0),
+        ("linux/arm64", [("linux", "arm", "v6"), ("linux", "arm", "v7")], 1),
+        ("linux/amd64/v3", [("linux", "amd64", "v4"), ("linux", "amd64", "v2"), ("linux", "amd64", "v3")], 2),
+        ("linux/amd64", [("linux", "386", "")], 0),
+        ("linux/amd64", [("unknown", "unknown", ""), ("linux", "amd64", "")], 1),
+        ("linux/s390x", [("linux", "s390x", "")], 0),
+        ("linux/amd64", [("linux", "amd64", "v2")], None),
+        ("linux/amd64", [("windows", "amd64", "")], None),
+        ("linux/386", [("linux", "amd64", "")], None),
+        ("unknown/unknown", [("unknown", "unknown", "")], None),
+    ],
+)
+def test_the_image_that_fits_a_platform_best(wanted, present, chosen):
+    index = _index(*present)
+    if chosen is None:
+        with pytest.raises(NotFound, match="no matching manifest"):
+            index.select(parse_platform(wanted))
+    else:
+        assert index.select(parse_platform(wanted)) == index.manifests[chosen]
+
+
+def test_schema_version_1_is_refused_and_named():
+    with pytest.raises(Unsupported, match="schema version 1"):
+        parse_document(b'{"schemaVersion":1}')

@@ -11,7 +11,7 @@ __all__ = ["run"]
 
 _WORDS = {
     "ls": "images", "list": "images", "rm": "rmi", "remove": "rmi", "tag": "tag", "history": "history",
-    "build": "build", "pull": "pull",
+    "build": "build", "pull": "pull", "push": "push", "save": "save", "load": "load",
 }  # fmt: skip
 
 

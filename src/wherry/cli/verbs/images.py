@@ -1,4 +1,4 @@
-"""The verbs about images: images rmi tag history pull."""
+"""The verbs about images: images rmi tag history."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FORMATS = (Flag("format", "str", "table, json, or a Go template"), Flag("no-tru
 
 def run(argv: list[str]) -> int:
     """One of the verbs."""
-    return {"images": _images, "rmi": _rmi, "tag": _tag, "history": _history, "pull": _pull}[argv[0]](argv[1:])
+    return {"images": _images, "rmi": _rmi, "tag": _tag, "history": _history}[argv[0]](argv[1:])
 
 
 def _images(argv: list[str]) -> int:
@@ -189,22 +189,4 @@ def _history(argv: list[str]) -> int:
         return 0
     columns = [("IMAGE", "ID"), ("CREATED", "CreatedSince"), ("CREATED BY", "CreatedBy"), ("SIZE", "Size")]
     print_list(rows, [*columns, ("COMMENT", "Comment")], parsed["format"])
-    return 0
-
-
-def _pull(argv: list[str]) -> int:
-    flags = (
-        Flag("platform", "str", "Platform, where the registry has several"),
-        Flag("quiet", "bool", "Print only the name", short="q"),
-        Flag("all-tags", "bool", "Fetch all tags", short="a", unsupported="name the tags"),
-    )
-    parsed = Command(
-        "wherry pull", "[OPTIONS] NAME[:TAG|@DIGEST]", "Fetch an image from its registry", flags, least=1, most=1
-    ).parse(argv)
-    from wherry.base.progress import nobody
-    from wherry.cli.progress import choose
-
-    sink = nobody if parsed["quiet"] else choose("auto", sys.stderr)
-    image = engine().images.pull(parsed.args[0], platform=parsed["platform"], progress=sink)
-    print(image.names[0] if image.names else image.id)
     return 0
