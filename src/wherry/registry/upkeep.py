@@ -11,6 +11,7 @@ from wherry.registry.ecr.expiring import expire_images
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
 
     from wherry.registry.audit import Audit
@@ -29,7 +30,6 @@ class Upkeep:
         self._service = service
         self._audit = audit
         self._report = report
-        self._collected = service.clock()
 
     async def run(self) -> None:
         """Until cancelled. A failure is reported, and tried again at the next time."""
@@ -53,8 +53,7 @@ class Upkeep:
             done.append(("images expired", {"repository": repository, "count": len(images)}))
             system = Caller("", "lifecycle")
             self._audit.note("expire", system, repository, digests=[each.image.digest for each in images])
-        if configuration.gc_every and now - self._collected >= configuration.gc_every * _SECOND:
-            self._collected = now
+        if configuration.gc_every and service.catalog.write(lambda db: _is_due(db, now, configuration.gc_every)):
             found = collect(
                 service.catalog,
                 service.storage,
@@ -63,3 +62,12 @@ class Upkeep:
             )
             done.append(("collected", {**found._asdict()}))
         return done
+
+
+def _is_due(db: sqlite3.Connection, now: int, every: int) -> bool:
+    """Whether the last collection, of whichever server, is long enough ago; this one is then noted."""
+    row = db.execute("SELECT value FROM settings WHERE name = 'collected'").fetchone()
+    if row is not None and now - int(row[0]) < every * _SECOND:
+        return False
+    db.execute("INSERT OR REPLACE INTO settings VALUES ('collected', ?)", (str(now),))
+    return True

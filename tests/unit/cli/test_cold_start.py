@@ -29,5 +29,14 @@ def test_version_imports_next_to_nothing():
     assert not imported_by("version") & (HEAVY | {"typing", "json", "sqlite3", "subprocess", "re", "hashlib"})
 
 
+REGISTRY = {"granian", "botocore", "jwt", "argon2", "bcrypt", "wherry.registry"}
+
+
+def test_what_the_registry_needs_is_imported_by_the_registry_alone():
+    for arguments in (("version",), ("run", "--help"), ("pull", "--help"), ("images",), ("registry", "--help")):
+        assert not imported_by(*arguments) & REGISTRY, arguments
+    assert not imported_by("registry", "serve", "--help") & REGISTRY
+
+
 def test_the_way_to_run_imports_nothing_heavy():
     assert not imported_by("run", "--help") & HEAVY
