@@ -133,6 +133,13 @@ def download(server, digest):
     return float(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 
 
+def consumed(pid):
+    """Seconds of processor time so far."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident(pid):
     """MiB of the process and its children."""
     total = 0
@@ -199,17 +206,22 @@ def measure(directory, runs):
             download(server, digest_of(blob))
         print("| what | wherry | docker-registry | ratio | wanted |\n|---|---|---|---|---|", flush=True)
 
-        def medians(once):
+        def medians(once, times=1):
             found = {server.name: [] for server in servers}
-            for _ in range(runs):
+            for _ in range(runs * times):
                 for server in servers:
                     found[server.name].append(once(server))
             return {name: statistics.median(values) for name, values in found.items()}
 
         rates = medians(lambda server: wrk(server, directory, 4))
         print(row("manifest by tag, 16 connections", "requests/s", rates, "5"), flush=True)
-        speeds = medians(lambda server: download(server, digest_of(blob)) / 1e6)
+        before = {server.name: consumed(server.process.pid) for server in servers}
+        speeds = medians(lambda server: download(server, digest_of(blob)) / 1e6, 4)
         print(row("GET of a 100 MB blob", "MB/s", speeds, "1"), flush=True)
+        spent = {
+            server.name: (consumed(server.process.pid) - before[server.name]) * 1000 / (runs * 4) for server in servers
+        }
+        print(row("processor time of the server for it", "ms", spent, "-"), flush=True)
         seconds = medians(lambda server: 100 / upload(server, os.urandom(100_000_000)))
         print(row("push of a 100 MB blob", "MB/s", seconds, "-"), flush=True)
         sizes = {server.name: memory(server, directory, digest_of(blob)) for server in servers}

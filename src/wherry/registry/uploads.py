@@ -26,7 +26,7 @@ __all__ = ["Uploads", "ensure_repository"]
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _RANGE = re.compile(r"(\d{1,18})-(\d{1,18})")
 _PIECE = 1 << 20  # bytes that are gathered before a thread is given them
-_GATHERED = 16 << 20  # bytes that all uploads together gather
+_GATHERED = 8 << 20  # bytes that all uploads together gather
 _THREADS = 8
 _MOST_OPEN = 256
 
