@@ -1,0 +1,96 @@
+"""`compose`: the options that name the project, and which command; each command is a module of its own."""
+
+from __future__ import annotations
+
+import os
+
+from wherry.base.errors import InvalidInput, UsageError
+from wherry.cli.flags import Command, Flag, Help
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wherry.cli.composing import Invocation
+    from wherry.cli.flags import Parsed
+
+__all__ = ["FLAGS", "run"]
+
+FLAGS = (
+    Flag("all-resources", "bool", "Include all resources, even those not used by services"),
+    Flag("ansi", "str", "When to print colours (never, always, auto)", default="auto"),
+    Flag("compatibility", "bool", "Run in backward compatibility mode", unsupported="container names have hyphens"),
+    Flag("dry-run", "bool", "Show what a command would do, and do nothing"),
+    Flag("env-file", "list", "An alternate environment file"),
+    Flag("file", "list", "Compose configuration files (- for standard input)", short="f"),
+    Flag("parallel", "int", "How much to do at once, -1 for no limit", default=-1),
+    Flag("profile", "list", "A profile to activate"),
+    Flag("progress", "str", "How progress is shown (auto, tty, plain, json, quiet)", default="auto"),
+    Flag("project-directory", "str", "Where relative paths begin (default: where the first Compose file is)"),
+    Flag("project-name", "str", "Project name", short="p"),
+    Flag("version", "bool", "Show the version", short="v"),
+)
+
+# command: (module, summary). Aliases have no summary.
+_COMMANDS = {
+    "config": ("compose_config", "Parse, resolve and render compose file in canonical format"),
+    "convert": ("compose_config", ""),
+    "version": ("compose_config", "Show the Docker Compose version information"),
+}
+
+
+def run(argv: list[str]) -> int:
+    """Parse the options before the command, then hand over."""
+    command = Command("wherry compose", "[OPTIONS] COMMAND", _SUMMARY, FLAGS, interspersed=False)
+    try:
+        parsed = command.parse(argv[1:])
+    except Help as text:
+        raise Help(f"{text}\n\n{_commands()}") from None
+    if parsed["version"]:
+        parsed.args = ["version", *parsed.args]
+    if not parsed.args or parsed.args[0] == "help":
+        raise Help(f"{command.help()}\n\n{_commands()}")
+    word = parsed.args[0]
+    if word not in _COMMANDS:
+        from wherry.compose.tree import nearest
+
+        near = nearest(word, _COMMANDS)
+        hint = f"did you mean `{near}`?" if near else "See 'wherry compose --help'."
+        raise UsageError(f'unknown docker command: "compose {word}"', hint=hint)
+    from importlib import import_module
+
+    module = import_module(f"wherry.cli.verbs.{_COMMANDS[word][0]}")
+    code: int = module.run(_invocation(parsed), parsed.args)
+    return code
+
+
+_SUMMARY = "Define and run multi-container applications with Wherry"
+
+
+def _commands() -> str:
+    width = max(map(len, _COMMANDS)) + 3
+    lines = [f"  {word:<{width}}{summary}" for word, (_, summary) in sorted(_COMMANDS.items()) if summary]
+    closing = "Run 'wherry compose COMMAND --help' for more information on a command."
+    return "\n".join(["Commands:", *lines, "", closing])
+
+
+def _invocation(parsed: Parsed) -> Invocation:
+    from wherry.cli.composing import Invocation
+    from wherry.compose import ProjectOptions
+
+    choices = {"ansi": ("never", "always", "auto"), "progress": ("auto", "tty", "plain", "json", "quiet")}
+    for name, allowed in choices.items():
+        if parsed[name] not in allowed:
+            raise InvalidInput(f'unsupported --{name} value "{parsed[name]}"', hint=", ".join(allowed))
+    environment = dict(os.environ)
+    parallel = parsed["parallel"]
+    if "parallel" not in parsed.given and environment.get("COMPOSE_PARALLEL_LIMIT", "").isdigit():
+        parallel = int(environment["COMPOSE_PARALLEL_LIMIT"])
+    options = ProjectOptions(
+        environment=environment,
+        cwd=os.getcwd(),
+        files=tuple(parsed["file"]),
+        name=parsed["project-name"],
+        directory=parsed["project-directory"],
+        env_files=tuple(parsed["env-file"]),
+        profiles=tuple(parsed["profile"]),
+    )
+    return Invocation(options, parsed["ansi"], parsed["progress"], parallel, parsed["dry-run"], parsed["all-resources"])
