@@ -31,6 +31,16 @@ FLAGS = (
 
 # command: (module, summary). Aliases have no summary.
 _COMMANDS = {
+    "create": ("compose_up", "Create containers for a service"),
+    "down": ("compose_down", "Stop and remove containers, networks"),
+    "kill": ("compose_down", "Force stop service containers"),
+    "pause": ("compose_down", "Pause services"),
+    "restart": ("compose_down", "Restart service containers"),
+    "rm": ("compose_down", "Remove stopped service containers"),
+    "start": ("compose_down", "Start services"),
+    "stop": ("compose_down", "Stop services"),
+    "unpause": ("compose_down", "Unpause services"),
+    "up": ("compose_up", "Create and start containers"),
     "config": ("compose_config", "Parse, resolve and render compose file in canonical format"),
     "convert": ("compose_config", ""),
     "version": ("compose_config", "Show the Docker Compose version information"),
