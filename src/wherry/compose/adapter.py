@@ -91,6 +91,7 @@ class WherryEngine:
             one.network.ports,
             one.created,
             one.state.started,
+            one.state.finished,
         )
 
     def _is_anonymous(self, volume: str) -> bool:
@@ -98,6 +99,10 @@ class WherryEngine:
             return self._engine.volumes.get(volume).anonymous
         except NotFound:
             return False
+
+    def command(self, container_id: str) -> tuple[str, ...]:
+        """See ComposeEngine."""
+        return self._engine.containers.command(self._engine.containers.resolve(container_id))
 
     def networks(self) -> dict[str, ObservedResource]:
         """See ComposeEngine."""

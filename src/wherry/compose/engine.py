@@ -84,6 +84,9 @@ class ComposeEngine(Protocol):
     def container(self, container_id: str) -> ObservedContainer | None:
         """One of them, None where it is gone."""
 
+    def command(self, container_id: str) -> tuple[str, ...]:
+        """What the container runs, for lists."""
+
     def networks(self) -> dict[str, ObservedResource]:
         """Every network by name."""
 

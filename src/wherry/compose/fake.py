@@ -82,6 +82,10 @@ class FakeEngine:
         """See ComposeEngine."""
         return self._containers.get(container_id)
 
+    def command(self, container_id: str) -> tuple[str, ...]:
+        """See ComposeEngine."""
+        return self.wishes[container_id].request.command or ()
+
     def networks(self) -> dict[str, ObservedResource]:
         """See ComposeEngine."""
         return dict(self._networks)

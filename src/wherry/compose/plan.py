@@ -304,7 +304,8 @@ class _Up:
         """One wait for all who wait for the same."""
         key = (service, condition, required)
         if key not in self._waits:
-            step = Step(0, "wait", service, service=service, condition=condition, required=required)
+            name = ", ".join(one.name for one in self._replicas[service]) or service
+            step = Step(0, "wait", name, service=service, condition=condition, required=required)
             self._waits[key] = self._draft.add(step, self._starts.get(service, ()))
         return self._waits[key]
 

@@ -36,7 +36,7 @@ class ObservedContainer(NamedTuple):
     ports: tuple[tuple[int, str, str, int], ...] = ()  # container port, protocol, host address, host port
     created: int = 0  # nanoseconds since the epoch
     started: int = 0
-    command: tuple[str, ...] = ()
+    finished: int = 0
 
     @property
     def service(self) -> str:

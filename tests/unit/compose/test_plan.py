@@ -93,8 +93,8 @@ def test_from_nothing_everything_is_made_in_order():
     assert before(plan, ("create-volume", "p_data"), ("create", "p-db-1"))
     assert not before(plan, ("create-volume", "p_data"), ("create", "p-web-1"))
     assert not before(plan, ("create", "p-db-1"), ("create", "p-web-1"))
-    assert before(plan, ("start", "p-db-1"), ("wait", "db"))
-    assert before(plan, ("wait", "db"), ("start", "p-api-1"))
+    assert before(plan, ("start", "p-db-1"), ("wait", "p-db-1"))
+    assert before(plan, ("wait", "p-db-1"), ("start", "p-api-1"))
     assert before(plan, ("start", "p-api-1"), ("start", "p-web-1"))
     assert all(other < step.number for step in plan.steps for other in step.after)
 

@@ -31,6 +31,24 @@ FLAGS = (
 
 # command: (module, summary). Aliases have no summary.
 _COMMANDS = {
+    "attach": (
+        "compose_exec",
+        "Attach local standard input, output, and error streams to a service's running container",
+    ),
+    "build": ("compose_build", "Build or rebuild services"),
+    "cp": ("compose_exec", "Copy files/folders between a service container and the local filesystem"),
+    "events": ("compose_logs", "Receive real time events from containers"),
+    "exec": ("compose_exec", "Execute a command in a running container"),
+    "images": ("compose_ps", "List images used by the created containers"),
+    "logs": ("compose_logs", "View output from containers"),
+    "ls": ("compose_ps", "List running compose projects"),
+    "port": ("compose_ps", "Print the public port for a port binding"),
+    "ps": ("compose_ps", "List containers"),
+    "pull": ("compose_build", "Pull service images"),
+    "push": ("compose_build", "Push service images"),
+    "run": ("compose_exec", "Run a one-off command on a service"),
+    "top": ("compose_ps", "Display the running processes"),
+    "wait": ("compose_logs", "Block until containers of all (or specified) services stop"),
     "create": ("compose_up", "Create containers for a service"),
     "down": ("compose_down", "Stop and remove containers, networks"),
     "kill": ("compose_down", "Force stop service containers"),
