@@ -33,10 +33,14 @@ __all__ = ["ApplyOptions", "apply_plan"]
 
 
 class ApplyOptions(NamedTuple):
-    """`timeout` is how long a container may take to stop, in seconds; `parallel` 0 or less is without limit."""
+    """`timeout` is how long a container may take to stop, in seconds; `parallel` 0 or less is without limit.
+
+    An interrupt waits for the steps that are under way where it is `patient`, and leaves them to themselves otherwise.
+    """
 
     timeout: int | None = None
     parallel: int = -1
+    patient: bool = True
 
 
 def apply_plan(
@@ -49,21 +53,22 @@ def apply_plan(
 ) -> dict[str, str]:
     """Do it. The containers that were started, by name, with their identifiers.
 
-    KeyboardInterrupt ends it after the steps that are under way.
+    KeyboardInterrupt is raised again, when the steps that are under way have ended or, without patience, at once.
     """
     steps = _Steps(engine, project, state, progress, options)
-    _Crew(plan, steps.do, progress, options.parallel).work()
+    _Crew(plan, steps.do, progress, options).work()
     return steps.started
 
 
 class _Crew:
     """A thread for each step whose time has come; waiting for a condition does not count against the limit."""
 
-    def __init__(self, plan: Plan, do: Callable[[Step], None], progress: Sink, parallel: int) -> None:
+    def __init__(self, plan: Plan, do: Callable[[Step], None], progress: Sink, options: ApplyOptions) -> None:
         self._left = {step.number: step for step in plan.steps}
         self._do = do
         self._progress = progress
-        self._limit = threading.Semaphore(parallel if parallel > 0 else max(1, len(plan.steps)))
+        self._limit = threading.Semaphore(options.parallel if options.parallel > 0 else max(1, len(plan.steps)))
+        self._patient = options.patient
         self._changed = threading.Condition()
         self._done: set[int] = set()
         self._busy: set[int] = set()
@@ -81,7 +86,7 @@ class _Crew:
                     self._changed.wait()
             except KeyboardInterrupt as interrupt:
                 self._error = self._error or interrupt
-                while self._is_worth_waiting():
+                while self._patient and self._is_worth_waiting():
                     self._changed.wait()
         if self._error is not None:
             raise self._error

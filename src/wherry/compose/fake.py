@@ -127,6 +127,9 @@ class FakeEngine:
                 raise Conflict(f'The container name "/{name}" is already in use')
             self._count += 1
             identifier = f"{self._count:064x}"
+            targets = [mount.target for mount in wish.request.mounts]
+            if len(set(targets)) < len(targets):
+                raise Conflict(f"Duplicate mount point: {targets}")
             mounts = [mount for mount in wish.request.mounts if mount.kind == "volume"]
             observed = tuple(
                 ObservedMount(one.target, one.source or f"{identifier}{n}", not one.source or len(one.source) > 60)

@@ -104,7 +104,7 @@ def container_wish(project: Project, service: Service, making: Making) -> Contai
         dns_search=tuple(config.get("dns_search", ())),
         dns_options=tuple(config.get("dns_opt", ())),
         mac_address=config.get("mac_address", ""),
-        mounts=(*_mounts(project, config), *_tmpfs(config), *making.inherited),
+        mounts=_all_mounts(project, config, making.inherited),
         volumes_from=tuple(_volumes_from(one, making.container_of) for one in config.get("volumes_from", ())),
         read_only=bool(config.get("read_only")),
         privileged=bool(config.get("privileged")),
@@ -166,6 +166,15 @@ def _port(port: dict[str, Any], number: int) -> PortRequest:
     if dash:
         host = min(host + number - 1, int(last))
     return PortRequest(int(port["target"]), port.get("protocol", "tcp"), port.get("host_ip", ""), host)
+
+
+def _all_mounts(
+    project: Project, config: dict[str, Any], inherited: tuple[MountRequest, ...]
+) -> tuple[MountRequest, ...]:
+    """The service's mounts, with inherited volumes in place of those that would be made empty."""
+    taken = {mount.target for mount in inherited}
+    own = [*_mounts(project, config), *_tmpfs(config)]
+    return (*(mount for mount in own if mount.target not in taken), *inherited)
 
 
 def _mounts(project: Project, config: dict[str, Any]) -> Iterable[MountRequest]:

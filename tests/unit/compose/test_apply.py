@@ -163,7 +163,7 @@ def test_recreated_containers_take_over_anonymous_volumes_only():
     assert second.name == "p-a-1"
     assert second.labels[label.REPLACE] == first.id
     mounts = [mount for mount in engine.wishes[second.id].request.mounts if mount.target == "/anon"]
-    assert mounts[-1] == MountRequest("volume", "/anon", anonymous)
+    assert mounts == [MountRequest("volume", "/anon", anonymous)]
     verbs = [verb for verb, _ in engine.calls]
     assert verbs[-5:] == ["create", "stop", "remove", "rename", "start"]
 
@@ -338,3 +338,32 @@ def test_progress_names_what_is_done():
     up(FakeEngine(["i"]), load("services: {a: {image: i}}"), told=told)
     titles = [event.title for event in told if isinstance(event, Started)]
     assert titles == ["Network p_default  Creating", "Container p-a-1  Creating", "Container p-a-1  Starting"]
+
+
+def test_an_interrupt_waits_for_what_is_under_way_unless_impatient():
+    import signal
+
+    for patient in (True, False):
+        engine = FakeEngine(["i"])
+        project = load("services: {a: {image: i}, b: {image: i, depends_on: [a]}}")
+        begun, may_go_on = threading.Event(), threading.Event()
+        start = engine.start
+
+        def slow(identifier, files=(), start=start, begun=begun, may_go_on=may_go_on):
+            begun.set()
+            may_go_on.wait(20)
+            start(identifier, files)
+
+        def interrupt(begun=begun, may_go_on=may_go_on, patient=patient):
+            begun.wait(20)
+            signal.raise_signal(signal.SIGINT)
+            if patient:
+                may_go_on.set()
+
+        engine.start = slow
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            up(engine, project, apply=ApplyOptions(patient=patient))
+        assert (("start", "p-a-1") in engine.calls) is patient
+        assert ("start", "p-b-1") not in engine.calls
+        may_go_on.set()

@@ -253,7 +253,7 @@ class _Attached:
         state = observe(making.engine, making.project.name)
         mine = [one for one in state.containers if one.service in making.project.services]
         plan = plan_stop(mine, service_edges(making.project, mine))
-        options = making.invocation.apply_options(seconds(making.parsed))
+        options = making.invocation.apply_options(seconds(making.parsed))._replace(patient=False)
         carry_out(making.engine, None, state, plan, making.sink, options)
 
     def _interrupted(self) -> int:
