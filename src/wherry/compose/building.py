@@ -6,13 +6,13 @@ import os
 
 from wherry.base.errors import InvalidInput, Unsupported
 from wherry.base.values import NamedTuple
-from wherry.build.request import BuildRequest
 from wherry.compose.paths import is_remote
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wherry.build import BuildRequest
     from wherry.compose.model import Project, Service
 
 __all__ = ["BuildOptions", "ImagePlan", "build_order", "build_request", "plan_images"]
@@ -77,6 +77,7 @@ def _what(policy: str, is_here: bool, *, can_build: bool, build: bool) -> str:
 def build_request(project: Project, service: Service, options: BuildOptions) -> BuildRequest:
     """The build of one service, its Dockerfile read. Raises Unsupported for what the builder cannot do yet."""
     from wherry.base.config import load_configuration
+    from wherry.build import BuildRequest
     from wherry.build.definition import ca_bundle, read_definition, read_ignore
 
     build = service.get("build", {})

@@ -58,6 +58,10 @@ def check_supported(service: Service) -> list[str]:
     for key in _REFUSED:
         if service.config.get(key) not in (None, "", [], {}, 0):
             raise Unsupported(f"services.{service.name}.{key} is not supported yet", hint="leave the key out")
+    reserved = service.get("deploy", {}).get("resources", {}).get("reservations", {})
+    for key in ("devices", "generic_resources"):
+        if reserved.get(key):
+            raise Unsupported(f"services.{service.name}.deploy.resources.reservations.{key} is not supported yet")
     for mount in service.get("volumes", ()):
         if mount["type"] not in ("bind", "volume", "tmpfs"):
             raise Unsupported(f"services.{service.name}.volumes: the type {mount['type']} is not supported yet")

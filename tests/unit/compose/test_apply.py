@@ -356,7 +356,7 @@ def test_an_interrupt_waits_for_what_is_under_way_unless_impatient():
 
         def interrupt(begun=begun, may_go_on=may_go_on, patient=patient):
             begun.wait(20)
-            signal.raise_signal(signal.SIGINT)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             if patient:
                 may_go_on.set()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     _Seen = dict[str, ObservedContainer]
 
-__all__ = ["run"]
+__all__ = ["changes", "run"]
 
 
 def run(invocation: Invocation, argv: list[str]) -> int:
@@ -80,7 +80,7 @@ def _events(invocation: Invocation, argv: list[str]) -> int:
     while True:
         now = engine.wait_until(_differs(observed, before))
         assert now is not None
-        for action, one in _changes(before, now):
+        for action, one in changes(before, now):
             print(_event(action, one, as_json=parsed["json"]), flush=True)
         before = now
 
@@ -95,7 +95,7 @@ def _differs(observe: Callable[[], _Seen], before: _Seen) -> Callable[[], _Seen 
     return differs
 
 
-def _changes(
+def changes(
     before: dict[str, ObservedContainer], now: dict[str, ObservedContainer]
 ) -> Iterator[tuple[str, ObservedContainer]]:
     """What must have happened between two looks, in Docker's words."""

@@ -179,6 +179,9 @@ def _images(invocation: Invocation, argv: list[str]) -> int:
         size = human_size(engine.image_details(one.image_id)[1], digits=3)
         image = short_id(one.image_id)
         rows.append({"Container": one.name, "Repository": repository, "Tag": tag, "ID": image, "Size": size})
+    if parsed["format"] == "json":
+        print(json.dumps(rows))
+        return 0
     columns = [("CONTAINER", "Container"), ("REPOSITORY", "Repository"), ("TAG", "Tag"), ("IMAGE ID", "ID")]
     print_list(rows, [*columns, ("SIZE", "Size")], parsed["format"])
     return 0
