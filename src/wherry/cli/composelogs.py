@@ -34,11 +34,11 @@ class LogPrinter:
         self._numbers: dict[str, int] = {}
         self._pending: dict[tuple[str, int], bytes] = {}
 
-    def expect(self, containers: Iterable[ObservedContainer]) -> None:
-        """Make room for their names, and give each its colour."""
-        for one in containers:
-            self._width = max(self._width, len(short_name(self._project, one.name)))
-            self._numbers.setdefault(one.name, len(self._numbers))
+    def expect(self, names: Iterable[str]) -> None:
+        """Make room for the names of containers, and give each its colour."""
+        for name in names:
+            self._width = max(self._width, len(short_name(self._project, name)))
+            self._numbers.setdefault(name, len(self._numbers))
 
     def __call__(self, one: ObservedContainer, record: LogRecord) -> None:
         """Write a record, when its line is whole."""
@@ -53,7 +53,7 @@ class LogPrinter:
     def _head(self, one: ObservedContainer) -> str:
         if not self._prefix:
             return ""
-        self.expect([one])
+        self.expect([one.name])
         text = f"{short_name(self._project, one.name):<{self._width}}  | "
         return f"{_COLOURS[self._numbers[one.name] % len(_COLOURS)]}{text}{_RESET}" if self._colours else text
 

@@ -66,6 +66,10 @@ class Invocation(NamedTuple):
         style = "quiet" if quiet else self.progress
         return ComposeProgress(sys.stderr, style, colours=self.colours(2))
 
+    def says(self, variable: str) -> bool:
+        """Whether an environment variable switches something on."""
+        return self.options.environment.get(variable, "").lower() in ("1", "t", "true", "y", "yes", "on")
+
     def colours(self, stream: int = 1) -> bool:
         """Whether to write colours to the descriptor."""
         if self.ansi in ("never", "always"):

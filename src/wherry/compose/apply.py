@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wherry.compose.actions import Plan, Step
     from wherry.compose.engine import ComposeEngine, FileWish
     from wherry.compose.model import Project
-    from wherry.compose.state import State
+    from wherry.compose.state import ObservedContainer, State
 
 __all__ = ["ApplyOptions", "apply_plan"]
 
@@ -41,6 +41,7 @@ class ApplyOptions(NamedTuple):
     timeout: int | None = None
     parallel: int = -1
     patient: bool = True
+    on_start: Callable[[ObservedContainer], None] = lambda _: None  # called when a container has been started
 
 
 def apply_plan(
@@ -218,6 +219,9 @@ class _Steps:
         identifier = self._identifier(step)
         self._engine.start(identifier, self._files(step.service))
         self.started[step.name] = identifier
+        one = self._engine.container(identifier)
+        if one is not None:
+            self._options.on_start(one)
 
     def _stop(self, step: Step) -> None:
         self._engine.stop(step.container, self._options.timeout)

@@ -49,6 +49,15 @@ class _Check:
         self._check_dependencies()
         self._check_numbers()
         self._check_volumes()
+        self._check_restart()
+
+    def _check_restart(self) -> None:
+        policy = str(self._service.get("restart", ""))
+        name, colon, maximum = policy.partition(":")
+        known = ("", "no", "always", "unless-stopped", "on-failure")
+        if "$" not in policy and (name not in known or (colon and (name != "on-failure" or not maximum.isdigit()))):
+            words = f'invalid restart policy "{policy}"'
+            raise self._error(("restart",), words, "no, always, unless-stopped or on-failure[:maximum]")
 
     def _error(self, key: tuple[str, ...], what: str, hint: str = "") -> InvalidInput:
         return _error(self._tree, ("services", self._service.name, *key), what, hint)

@@ -156,7 +156,7 @@ def test_progress_in_every_style():
 def test_lines_get_the_names_of_their_containers(capfdbinary):
     first, second = ObservedContainer("1", "p-a-1", {}), ObservedContainer("2", "p-longer-1", {})
     printer = LogPrinter("p", prefix=True, colours=False)
-    printer.expect([first, second])
+    printer.expect([first.name, second.name])
     printer(first, LogRecord("t", 1, b"one "))
     printer(second, LogRecord("t", 1, b"two\n"))
     printer(first, LogRecord("t", 1, b"line\n"))

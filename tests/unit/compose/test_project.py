@@ -79,6 +79,8 @@ def test_graph():
         ("services: {a: {image: i, secrets: [{source: s, mode: 9}]}}", "undefined secret|permissions"),
         ("services: {a: {image: i, mem_limit: lots}}", "invalid size"),
         ("services: {a: {image: i, privileged: maybe}}", "true or false"),
+        ("services: {a: {image: i, restart: sometimes}}", "invalid restart policy"),
+        ("services: {a: {image: i, restart: 'always:3'}}", "invalid restart policy"),
         ("services: {a: {image: i, oom_score_adj: 5000}}", "out of range"),
         ("configs: {c: {file: x, content: y}}\nservices: {a: {image: i}}", "exclude each other"),
         ("networks: {n: {name: a, external: {name: b}}}\nservices: {a: {image: i}}", "given twice"),

@@ -29,6 +29,8 @@ FLAGS = (
     Flag("version", "bool", "Show the version", short="v"),
 )
 
+_ANSI, _PROGRESS = ("never", "always", "auto"), ("auto", "tty", "plain", "json", "quiet")
+
 # command: (module, summary). Aliases have no summary.
 _COMMANDS = {
     "attach": (
@@ -104,11 +106,12 @@ def _invocation(parsed: Parsed) -> Invocation:
     from wherry.cli.composing import Invocation
     from wherry.compose import ProjectOptions
 
-    choices = {"ansi": ("never", "always", "auto"), "progress": ("auto", "tty", "plain", "json", "quiet")}
-    for name, allowed in choices.items():
-        if parsed[name] not in allowed:
-            raise InvalidInput(f'unsupported --{name} value "{parsed[name]}"', hint=", ".join(allowed))
     environment = dict(os.environ)
+    ansi = parsed["ansi"] if "ansi" in parsed.given else environment.get("COMPOSE_ANSI") or "auto"
+    progress = parsed["progress"] if "progress" in parsed.given else environment.get("COMPOSE_PROGRESS") or "auto"
+    for name, value, allowed in (("ansi", ansi, _ANSI), ("progress", progress, _PROGRESS)):
+        if value not in allowed:
+            raise InvalidInput(f'unsupported --{name} value "{value}"', hint=", ".join(allowed))
     parallel = parsed["parallel"]
     if "parallel" not in parsed.given and environment.get("COMPOSE_PARALLEL_LIMIT", "").isdigit():
         parallel = int(environment["COMPOSE_PARALLEL_LIMIT"])
@@ -121,4 +124,4 @@ def _invocation(parsed: Parsed) -> Invocation:
         env_files=tuple(parsed["env-file"]),
         profiles=tuple(parsed["profile"]),
     )
-    return Invocation(options, parsed["ansi"], parsed["progress"], parallel, parsed["dry-run"], parsed["all-resources"])
+    return Invocation(options, ansi, progress, parallel, parsed["dry-run"], parsed["all-resources"])

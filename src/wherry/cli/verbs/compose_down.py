@@ -55,7 +55,8 @@ def _down(invocation: Invocation, argv: list[str]) -> int:
         project = without_unused(project)
     engine, name = invocation.engine(), project.name if project else invocation.name()
     state = observe(engine, name, project)
-    options = DownOptions(tuple(parsed.args), parsed["volumes"], parsed["rmi"], parsed["remove-orphans"])
+    orphans = parsed["remove-orphans"] or invocation.says("COMPOSE_REMOVE_ORPHANS")
+    options = DownOptions(tuple(parsed.args), parsed["volumes"], parsed["rmi"], orphans)
     plan = plan_down(name, project, state, options)
     if not plan.steps and not invocation.dry_run:
         from wherry.cli.composing import warn
@@ -134,7 +135,8 @@ def _kill(invocation: Invocation, argv: list[str]) -> int:
     usage = "[OPTIONS] [SERVICE...]"
     parsed = Command("wherry compose kill", usage, "Force stop service containers", flags).parse(argv[1:])
     engine = invocation.engine()
-    running = [one for one in chosen_containers(invocation, engine, parsed.args) if one.is_running]
+    chosen = chosen_containers(invocation, engine, parsed.args)
+    running = [one for one in chosen if one.status in ("running", "paused")]
     return _each(invocation, running, "Kill", lambda one: engine.kill(one.id, parsed["signal"]))
 
 

@@ -53,7 +53,7 @@ def _logs(invocation: Invocation, argv: list[str]) -> int:
     printer = LogPrinter(
         invocation.name(), prefix=not parsed["no-log-prefix"], colours=colours, timestamps=parsed["timestamps"]
     )
-    printer.expect(found)
+    printer.expect(one.name for one in found)
     since, until = parse_moment(parsed["since"]), parse_moment(parsed["until"])
     follower = Follower(engine, printer, LogOptions(parsed["follow"], tail, since, until))
     follower.add(found)

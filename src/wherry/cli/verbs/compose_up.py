@@ -114,8 +114,8 @@ def _prepare(invocation: Invocation, parsed: Parsed, *, start: bool) -> _Making:
         targets=tuple(parsed.args),
         known=tuple({*whole.services, *whole.disabled}),
         start=start,
-        remove_orphans=parsed["remove-orphans"],
-        ignore_orphans=invocation.options.environment.get("COMPOSE_IGNORE_ORPHANS", "").lower() in ("1", "true"),
+        remove_orphans=parsed["remove-orphans"] or invocation.says("COMPOSE_REMOVE_ORPHANS"),
+        ignore_orphans=invocation.says("COMPOSE_IGNORE_ORPHANS"),
         renew_anonymous_volumes=parsed.get("renew-anon-volumes", False),
     )
     return _Making(invocation, parsed, invocation.engine(), project, options, invocation.sink())
@@ -203,9 +203,12 @@ class _Attached:
         making = self._making
         restore = _interrupt_on_sigterm()
         try:
+            wanted = self._shown()
+            unchanged = [one for one in state.containers if one.name in plan.unchanged and one.service in wanted]
+            self._follower.add(unchanged)
             options = making.invocation.apply_options(seconds(making.parsed))
+            options = options._replace(on_start=lambda one: self._follower.add([one] if one.service in wanted else []))
             carry_out(making.engine, making.project, state, plan, making.sink, options)
-            self._attach()
             return self._stay()
         except KeyboardInterrupt:
             return self._interrupted()
@@ -213,19 +216,25 @@ class _Attached:
             restore()
             self._follower.stop()
 
-    def _attach(self) -> None:
+    def _shown(self) -> set[str]:
+        """The services whose output is shown."""
+        from wherry.compose.plan import container_name
+
         making, parsed = self._making, self._making.parsed
         wanted = set(parsed["attach"]) or set(making.project.services)
         if parsed.args and not parsed["attach"] and not parsed["attach-dependencies"]:
             wanted = set(parsed.args)
         quiet = {name for name, one in making.project.services.items() if one.config.get("attach") is False}
         wanted -= {*parsed["no-attach"], *(quiet - set(parsed["attach"]))}
-        found = [one for one in making.engine.containers(making.project.name) if one.service in wanted]
-        followed = [one for one in found if not one.is_one_off]
-        names = ", ".join(sorted(one.name for one in followed))
-        print(f"Attaching to {names}", file=sys.stderr, flush=True)
-        self._printer.expect(followed)
-        self._follower.add(followed)
+        names = [
+            container_name(making.project.name, service, number)
+            for name, service in making.project.services.items()
+            for number in range(1, service.scale + 1)
+            if name in wanted
+        ]
+        print(f"Attaching to {', '.join(sorted(names))}", file=sys.stderr, flush=True)
+        self._printer.expect(names)
+        return wanted
 
     def _stay(self) -> int:
         from wherry.cli.composelogs import short_name
