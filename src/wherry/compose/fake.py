@@ -65,10 +65,10 @@ class FakeEngine:
             self._containers[container_id] = self._containers[container_id]._replace(**values)
             self._changed.notify_all()
 
-    def write(self, container_id: str, text: str, stream: int = 1) -> None:
+    def write(self, container_id: str, text: str, *, second: int = 0) -> None:
         """Let a container write a line."""
         with self._changed:
-            record = LogRecord("2026-01-01T00:00:00Z", stream, text.encode() + b"\n")
+            record = LogRecord(f"2026-01-01T00:00:{second:02d}Z", 1, text.encode() + b"\n")
             self._logs.setdefault(container_id, []).append(record)
             self._changed.notify_all()
 

@@ -8,7 +8,7 @@ from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from wherry.compose.engine import ComposeEngine
     from wherry.compose.state import ObservedContainer
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Write = Callable[[ObservedContainer, LogRecord], None]
 
-__all__ = ["Ended", "Follower", "LogOptions"]
+__all__ = ["Ended", "Follower", "LogOptions", "merged_logs"]
 
 
 class LogOptions(NamedTuple):
@@ -33,6 +33,19 @@ class Ended(NamedTuple):
 
     container: ObservedContainer
     exit_code: int
+
+
+def merged_logs(
+    engine: ComposeEngine, containers: Iterable[ObservedContainer], options: LogOptions
+) -> Iterator[tuple[ObservedContainer, LogRecord]]:
+    """What the containers have written so far, in the order of time."""
+    from heapq import merge
+
+    def lines(one: ObservedContainer) -> Iterator[tuple[ObservedContainer, LogRecord]]:
+        for record in engine.logs(one.id, tail=options.tail, since=options.since, until=options.until):
+            yield one, record
+
+    return merge(*map(lines, containers), key=lambda entry: entry[1].time)
 
 
 class Follower:

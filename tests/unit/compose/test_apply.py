@@ -11,7 +11,7 @@ from wherry.compose.building import build_order, plan_images
 from wherry.compose.converging import carry_out, observe, scaled
 from wherry.compose.fake import FakeEngine
 from wherry.compose.files import file_wishes
-from wherry.compose.following import Follower, LogOptions
+from wherry.compose.following import Follower, LogOptions, merged_logs
 from wherry.compose.plan import UpOptions, plan_up
 from wherry.compose.readers import MemorySource
 from wherry.compose.requests import Making, check_supported, container_wish
@@ -207,6 +207,18 @@ def test_output_is_followed_until_all_have_ended():
     assert follower.next_end().container.service == "b"
     assert follower.next_end() is None
     assert sorted(lines) == [("a", b"hello from a\n"), ("b", b"hello from b\n")]
+
+
+def test_what_was_written_is_shown_in_the_order_of_time():
+    engine = FakeEngine(["i"])
+    project = load("services: {a: {image: i}, b: {image: i}}")
+    up(engine, project)
+    first, second = engine.containers("p")
+    for second_of, one in enumerate([first, second, second, first]):
+        engine.write(one.id, str(second_of), second=second_of)
+    found = [record.data for _, record in merged_logs(engine, [first, second], LogOptions())]
+    assert found == [b"0\n", b"1\n", b"2\n", b"3\n"]
+    assert len(list(merged_logs(engine, [first, second], LogOptions(tail=1)))) == 2
 
 
 def wish(text, service="a", number=1, **environment):

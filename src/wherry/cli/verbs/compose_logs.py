@@ -42,7 +42,7 @@ def _logs(invocation: Invocation, argv: list[str]) -> int:
     parsed = Command("wherry compose logs", usage, "View output from containers", flags).parse(argv)
     from wherry.cli.composelogs import LogPrinter
     from wherry.cli.verbs.logs import parse_moment
-    from wherry.compose.following import Follower, LogOptions
+    from wherry.compose.following import Follower, LogOptions, merged_logs
 
     if parsed["tail"] != "all" and not parsed["tail"].isdigit():
         raise InvalidInput(f'invalid value for "tail": "{parsed["tail"]}"', hint="a number of lines, or all")
@@ -55,7 +55,12 @@ def _logs(invocation: Invocation, argv: list[str]) -> int:
     )
     printer.expect(one.name for one in found)
     since, until = parse_moment(parsed["since"]), parse_moment(parsed["until"])
-    follower = Follower(engine, printer, LogOptions(parsed["follow"], tail, since, until))
+    options = LogOptions(parsed["follow"], tail, since, until)
+    if not parsed["follow"]:
+        for one, record in merged_logs(engine, found, options):
+            printer(one, record)
+        return 0
+    follower = Follower(engine, printer, options)
     follower.add(found)
     while follower.next_end() is not None:
         continue

@@ -104,6 +104,8 @@ def _prepare(invocation: Invocation, parsed: Parsed, *, start: bool) -> _Making:
     from wherry.compose.project import select, without_unused
 
     whole = invocation.project(parsed.args)
+    if not whole.services:
+        raise InvalidInput("no service selected", hint="the Compose file has none, or none of an active profile")
     whole = scaled(whole, _scales(parsed["scale"]))
     project = without_unused(select(whole, parsed.args, dependencies=not parsed.get("no-deps", False)))
     policy = "force" if parsed["force-recreate"] else "never" if parsed["no-recreate"] else "diverged"
@@ -226,13 +228,16 @@ class _Attached:
             wanted = set(parsed.args)
         quiet = {name for name, one in making.project.services.items() if one.config.get("attach") is False}
         wanted -= {*parsed["no-attach"], *(quiet - set(parsed["attach"]))}
+        from wherry.cli.composelogs import short_name
+
         names = [
             container_name(making.project.name, service, number)
             for name, service in making.project.services.items()
             for number in range(1, service.scale + 1)
             if name in wanted
         ]
-        print(f"Attaching to {', '.join(sorted(names))}", file=sys.stderr, flush=True)
+        shown = ", ".join(sorted(short_name(making.project.name, name) for name in names))
+        print(f"Attaching to {shown}", file=sys.stderr, flush=True)
         self._printer.expect(names)
         return wanted
 
