@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import time
@@ -171,8 +172,7 @@ def test_ctrl_c_stops_and_a_second_one_kills(compose):
     process = compose.start("up")
     read_until(process, "| up")
     process.send_signal(signal.SIGINT)
-    read_until(process, "Stopping")
-    time.sleep(0.2)  # wherever it is by then, a second Ctrl-C means it
+    read_until(process, "-1  Stopping")
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     assert {one["State"] for one in compose.containers().values()} == {"exited"}
@@ -182,14 +182,20 @@ def test_wait_and_events(compose):
     compose.write("services: {a: {<<: *s}}")
     compose("up", "-d", "--wait")
     events = compose.start("events", "--json")
-    waiting = compose.start("wait", "a")
-    time.sleep(0.5)  # both look at what there is before anything happens
-    compose("kill", "a")
-    assert waiting.wait(20) == 137
-    told = json.loads(events.stdout.readline())
-    assert (told["action"], told["service"]) == ("die", "a")
-    events.terminate()
-    events.wait()
+    try:
+        while not select.select([events.stdout], [], [], 0)[0]:  # until it has looked for the first time
+            compose("pause", "a")
+            compose("unpause", "a")
+        waiting = compose.start("wait", "a")
+        compose("kill", "a")
+        assert waiting.wait(60) == 137
+        told = json.loads(events.stdout.readline())
+        while told["action"] != "die":
+            assert told["service"] == "a"
+            told = json.loads(events.stdout.readline())
+    finally:
+        events.terminate()
+        events.wait()
 
 
 def test_run_exec_logs_and_ports(compose):

@@ -271,8 +271,8 @@ class _Attached:
         carry_out(making.engine, None, state, plan, making.sink, options)
 
     def _interrupted(self) -> int:
-        print("Gracefully Stopping... press Ctrl+C again to force", file=sys.stderr, flush=True)
         try:
+            print("Gracefully Stopping... press Ctrl+C again to force", file=sys.stderr, flush=True)
             self._stop()
         except KeyboardInterrupt:
             from wherry.cli.composing import at_once
