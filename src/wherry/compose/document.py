@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parse_documents", "resolve_scalar"]
 
+_DEEPEST = 100
 _MOST_NODES = 200_000  # aliases of aliases are written in a few lines and unfold to more than any machine has
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -47,6 +48,8 @@ def parse_documents(text: str, file: str) -> list[Node]:
         line, column = (place.line + 1, place.column + 1) if place else (1, 1)
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise invalid(Mark(file, line, column), (), f"not YAML: {what}", "check the indentation, quote text") from None
+    except RecursionError:
+        raise InvalidInput(f"{file}: values are nested too deeply") from None
     except yaml.YAMLError as error:
         raise InvalidInput(f"{file}: not YAML: {error}") from None
     finally:
@@ -68,6 +71,8 @@ class _Reader:
         self._left -= 1
         if self._left < 0:
             raise invalid(mark, (), "the document unfolds to too many values", "use fewer aliases of aliases")
+        if len(self._inside) > _DEEPEST:
+            raise invalid(mark, (), f"values are nested more than {_DEEPEST} deep")
         if id(node) in self._inside:
             raise invalid(mark, (), "an anchor that contains an alias of itself")
         tag = node.tag if node.tag in (RESET, OVERRIDE) else ""

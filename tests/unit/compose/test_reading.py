@@ -80,6 +80,13 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.parametrize("depth", [101, 500, 900, 20_000])
+def test_deep_nesting_is_refused(depth):
+    with pytest.raises(InvalidInput, match="nest"):
+        read("a: " + "[" * depth + "]" * depth)
+    assert read("a: " + "[" * 90 + "]" * 90)
+
+
 @given(st.dictionaries(st.text("abcyno", min_size=1), VALUES, min_size=1))
 def test_what_is_printed_reads_as_the_same(model):
     assert read(to_yaml(model)) == model
