@@ -350,6 +350,7 @@ class Lifecycle:
 
         Containers that another process is busy with are left to it. Cheap where there is nothing to do.
         """
+        self._sweep_locks()
         for container_id, status in self._records.unsettled():
             if status in ("running", "paused") and self.is_alive(container_id):
                 continue
@@ -359,6 +360,22 @@ class Lifecycle:
                 self._repair(container_id)
             except (BlockingIOError, Unavailable):
                 continue  # somebody else is at it, or a part of the machine is missing: the next command tries again
+
+    def _sweep_locks(self) -> None:
+        """Remove the lock files of containers that are gone: whoever removed them died before that."""
+        try:
+            names = [name for name in os.listdir(self._layout.locks) if name.startswith("container-")]
+        except FileNotFoundError:
+            return
+        if not names:
+            return
+        known = self._records.identifiers()
+        for container_id in {name.removeprefix("container-") for name in names} - known:
+            try:
+                with self._changing(container_id, wait=False):
+                    pass  # whoever lets go of the lock of a container that is gone removes it
+            except BlockingIOError:
+                continue
 
     def _repair(self, container_id: str) -> None:
         with self._changing(container_id, wait=False):

@@ -213,6 +213,11 @@ class ContainerRecords:
         where = f"WHERE status IN ({', '.join('?' * len(statuses))})" if statuses else ""
         return self._select(f"{where} ORDER BY created DESC, id", tuple(statuses))
 
+    def identifiers(self) -> set[str]:
+        """Of every container."""
+        with self._database.read() as connection:
+            return {row[0] for row in connection.execute("SELECT id FROM containers")}
+
     def unsettled(self) -> list[tuple[str, str]]:
         """Identifier and status of every container that is neither at rest nor merely created."""
         with self._database.read() as connection:

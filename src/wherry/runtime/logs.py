@@ -9,6 +9,7 @@ import os
 
 from wherry.base.clock import parse_rfc3339
 from wherry.base.values import NamedTuple
+from wherry.base.watching import watch_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["LogRecord", "read_log"]
 
 _BLOCK = 1 << 16
-_IN_MODIFY, _IN_MOVE_SELF, _IN_DELETE_SELF = 0x2, 0x800, 0x400
 
 
 class LogRecord(NamedTuple):
@@ -108,7 +108,7 @@ def _follow(file: object, is_running: Callable[[], bool], end_fd: Callable[[], i
     from io import BufferedReader
 
     assert isinstance(file, BufferedReader)
-    watch = _inotify(f"/proc/self/fd/{file.fileno()}")
+    watch = watch_file(f"/proc/self/fd/{file.fileno()}")
     ended = end_fd()
     poll = select.poll()
     poll.register(watch, select.POLLIN)
@@ -134,14 +134,3 @@ def _follow(file: object, is_running: Callable[[], bool], end_fd: Callable[[], i
         os.close(watch)
         if ended >= 0:
             os.close(ended)
-
-
-def _inotify(path: str) -> int:
-    """A descriptor that becomes readable when the file grows."""
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-    if fd < 0 or libc.inotify_add_watch(fd, os.fsencode(path), _IN_MODIFY | _IN_MOVE_SELF | _IN_DELETE_SELF) < 0:
-        raise OSError(ctypes.get_errno(), "inotify", path)
-    return fd

@@ -40,3 +40,9 @@ def test_what_the_registry_needs_is_imported_by_the_registry_alone():
 
 def test_the_way_to_run_imports_nothing_heavy():
     assert not imported_by("run", "--help") & HEAVY
+
+
+def test_compose_loads_no_builder_to_read_a_file(tmp_path):
+    (tmp_path / "compose.yaml").write_text("services: {a: {image: i}}")
+    loaded = imported_by("compose", "-f", f"{tmp_path}/compose.yaml", "config", "-q")
+    assert not loaded & (HEAVY | {"wherry.build.builder", "wherry.engine.engine", "sqlite3", "subprocess"})

@@ -64,8 +64,8 @@ def _build(argv: list[str]) -> int:
     usage = "[OPTIONS] NAME[:TAG] [NAME[:TAG]...]"
     parsed = Command("wherry base build", usage, "Make base images from packages", flags, least=1).parse(argv)
     from wherry.build.bases import build_base
+    from wherry.build.definition import ca_bundle
     from wherry.cli.progress import choose
-    from wherry.cli.verbs.build import ca_bundle
 
     opened, sink = engine(), choose(parsed["progress"], sys.stderr)
     for name in parsed.args:

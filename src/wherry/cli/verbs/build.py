@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from wherry.base.errors import InvalidInput, NotFound
+from wherry.base.errors import InvalidInput
 from wherry.cli.context import engine
 from wherry.cli.flags import Command, Flag
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wherry.build import BuildRequest
     from wherry.cli.flags import Parsed
 
-__all__ = ["ca_bundle", "run"]
+__all__ = ["run"]
 
 _LATER = "it is not supported yet"
 _FLAGS = (
@@ -44,12 +44,6 @@ _FLAGS = (
     Flag("ssh", "list", "SSH agents for steps", unsupported=_LATER),
     Flag("tag", "list", "Name of the image (name:tag)", short="t"),
     Flag("target", "str", "Stage to build"),
-)
-_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
 )
 
 
@@ -91,10 +85,11 @@ def run(argv: list[str]) -> int:
 def _request(parsed: Parsed) -> BuildRequest:
     from wherry.base.config import load_configuration
     from wherry.build import BuildRequest
+    from wherry.build.definition import ca_bundle
     from wherry.cli.parsing import parse_labels, parse_size
 
     configuration = load_configuration(os.environ)
-    context, dockerfile, ignore = _files(parsed.args[0], parsed["file"])
+    context, dockerfile, ignore = _definition(parsed.args[0], parsed["file"])
     fallback = parsed["base-fallback"] or configuration.base_fallback
     if fallback not in ("none", "distro"):
         raise InvalidInput(f"invalid --base-fallback: {fallback}", hint="none or distro")
@@ -144,45 +139,13 @@ def _contexts(given: list[str]) -> dict[str, str]:
     return contexts
 
 
-def ca_bundle(wanted: str) -> str:
-    """The file that `host`, `none` or a path means; empty for none. Raises NotFound."""
-    if wanted == "none":
-        return ""
-    if wanted != "host":
-        if not os.path.isfile(wanted):
-            raise NotFound(f"the CA bundle {wanted} is not there")
-        return os.path.abspath(wanted)
-    return next((path for path in _BUNDLES if os.path.isfile(path)), "")
-
-
-def _files(path: str, file: str) -> tuple[str, str, str]:
+def _definition(path: str, file: str) -> tuple[str, str, str]:
     """The context directory, the Dockerfile's text and that of the ignore file."""
+    from wherry.build.definition import check_context, read_definition, read_ignore
+
     if path == "-":
         return "", sys.stdin.read(), ""
-    if not os.path.isdir(path):
-        raise NotFound(
-            f'unable to prepare context: path "{path}" not found', hint="give a directory, or - for a Dockerfile"
-        )
     if file == "-":
-        return path, sys.stdin.read(), _read_ignore(path, "")
-    name = file or os.path.join(path, "Dockerfile")
-    try:
-        with open(name, encoding="utf-8", errors="surrogateescape") as dockerfile:
-            text = dockerfile.read()
-    except OSError as error:
-        raise NotFound(
-            f"unable to read the Dockerfile: {name}: {error.strerror}", hint="name another with -f"
-        ) from None
-    return path, text, _read_ignore(path, name)
-
-
-def _read_ignore(context: str, dockerfile: str) -> str:
-    """`<Dockerfile>.dockerignore` takes the place of the context's `.dockerignore`."""
-    candidates = [f"{dockerfile}.dockerignore"] if dockerfile else []
-    for path in (*candidates, os.path.join(context, ".dockerignore")):
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                return file.read()
-        except FileNotFoundError:
-            continue
-    return ""
+        check_context(path)
+        return path, sys.stdin.read(), read_ignore(path, "")
+    return path, *read_definition(path, file)

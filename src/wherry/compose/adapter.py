@@ -1,0 +1,398 @@
+"""Wherry's own engine behind the contract `ComposeEngine`.
+
+What the engine cannot do yet is refused here, in one place each, with words that say so.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from wherry.base.errors import Conflict, NotFound, Unsupported
+from wherry.base.files import ensure_directory, remove_tree, write_all
+from wherry.base.locks import FileLock
+from wherry.base.watching import watch_file
+from wherry.compose import labels as label
+from wherry.compose.state import ObservedContainer, ObservedMount, ObservedResource
+from wherry.engine.request import MountRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    from wherry.base.paths import Layout
+    from wherry.base.progress import Sink
+    from wherry.build import BuildRequest
+    from wherry.compose.engine import Attachment, ContainerWish, FileWish, NetworkWish, VolumeWish
+    from wherry.engine import Engine
+    from wherry.engine.containers import Streams
+    from wherry.engine.records import Container
+    from wherry.engine.request import ContainerRequest, ExecRequest
+    from wherry.runtime.logs import LogRecord
+
+    T = TypeVar("T")
+
+__all__ = ["WherryEngine"]
+
+
+class WherryEngine:
+    """The containers of one installation. Each thread has an engine of its own: a database connection is not shared."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._threads = threading.local()
+        self._files = _Files(f"{layout.run}/compose")
+        self._open(repair=True)
+        self._files.sweep(lambda: [one.request for one in self._engine.containers.all()])
+
+    def _open(self, *, repair: bool) -> Engine:
+        from wherry.engine import open_engine
+
+        self._threads.engine = open_engine(self._layout, repair=repair)
+        opened: Engine = self._threads.engine
+        return opened
+
+    @property
+    def _engine(self) -> Engine:
+        opened: Engine | None = getattr(self._threads, "engine", None)
+        return opened if opened is not None else self._open(repair=False)
+
+    # --- what there is
+
+    def containers(self, project: str = "") -> list[ObservedContainer]:
+        """See ComposeEngine."""
+        networks = {one.id: one.name for one in self._engine.networks.all()}
+        found = [one for one in self._engine.containers.all() if _is_of(one, project)]
+        return [self._observed(one, networks) for one in reversed(found)]
+
+    def container(self, container_id: str) -> ObservedContainer | None:
+        """See ComposeEngine."""
+        try:
+            found = self._engine.containers.resolve(container_id)
+        except NotFound:
+            return None
+        return self._observed(found, {one.id: one.name for one in self._engine.networks.all()})
+
+    def _observed(self, one: Container, networks: dict[str, str]) -> ObservedContainer:
+        mounts = [mount for mount in self._engine.containers.mounts(one) if mount["kind"] == "volume"]
+        status = {"starting": "created", "creating": "created", "removing": "dead"}.get(one.state.status)
+        return ObservedContainer(
+            one.id,
+            one.name,
+            one.request.labels,
+            status or one.state.status,
+            one.state.exit_code,
+            "",  # the engine runs no health checks yet
+            one.image,
+            one.image_id,
+            (networks[one.network.network],) if one.network.network in networks else (),
+            tuple(ObservedMount(mount["target"], mount["name"], self._is_anonymous(mount["name"])) for mount in mounts),
+            one.network.ports,
+            one.created,
+            one.state.started,
+            one.state.finished,
+        )
+
+    def _is_anonymous(self, volume: str) -> bool:
+        try:
+            return self._engine.volumes.get(volume).anonymous
+        except NotFound:
+            return False
+
+    def command(self, container_id: str) -> tuple[str, ...]:
+        """See ComposeEngine."""
+        return self._engine.containers.command(self._engine.containers.resolve(container_id))
+
+    def networks(self) -> dict[str, ObservedResource]:
+        """See ComposeEngine."""
+        return {one.name: ObservedResource(one.name) for one in self._engine.networks.all()}
+
+    def volumes(self) -> dict[str, ObservedResource]:
+        """See ComposeEngine."""
+        return {one.name: ObservedResource(one.name, one.labels) for one in self._engine.volumes.all()}
+
+    def image_ids(self, names: Sequence[str]) -> dict[str, str]:
+        """See ComposeEngine."""
+        found = {}
+        for name in dict.fromkeys(names):
+            try:
+                found[name] = self._engine.images.resolve(name).id
+            except NotFound:
+                continue
+        return found
+
+    # --- networks and volumes
+
+    def create_network(self, wish: NetworkWish) -> None:
+        """See ComposeEngine."""
+        raise Unsupported(
+            f"network {wish.name}: user-defined networks are not supported yet",
+            hint="let the services say `network_mode: bridge` (or host, none) meanwhile",
+        )
+
+    def remove_network(self, name: str) -> None:
+        """See ComposeEngine."""
+        raise Unsupported(f"network {name}: user-defined networks are not supported yet")
+
+    def create_volume(self, wish: VolumeWish) -> None:
+        """See ComposeEngine."""
+        if wish.config.get("driver", "local") != "local":
+            raise Unsupported(f"volume {wish.name}: the driver {wish.config['driver']} is not supported")
+        if wish.config.get("driver_opts"):
+            raise Unsupported(f"volume {wish.name}: driver_opts are not supported yet", hint="mount the path instead")
+        self._engine.volumes.create(wish.name, labels=wish.labels)
+
+    def remove_volume(self, name: str) -> None:
+        """See ComposeEngine."""
+        self._engine.volumes.remove(name, force=True)
+
+    # --- containers
+
+    def create(self, wish: ContainerWish) -> str:
+        """See ComposeEngine."""
+        from wherry.base.progress import nobody
+
+        request = _attached(wish.request, wish.attachments)
+        with self._files.lay_out(wish.files) as mounts:
+            return self._engine.containers.create(request._replace(mounts=(*request.mounts, *mounts)), nobody)
+
+    def start(self, container_id: str, files: Sequence[FileWish] = ()) -> None:
+        """See ComposeEngine."""
+        container = self._engine.containers.resolve(container_id)
+        if container.state.status == "paused":
+            self._engine.lifecycle.pause(container.id, resume=True)
+            return
+        self._files.renew(container.request, files)
+        self._engine.containers.start(container.id)
+
+    def run_attached(self, container_id: str, streams: Streams) -> int | None:
+        """See ComposeEngine."""
+        return self._engine.containers.run_attached(container_id, streams)
+
+    def stop(self, container_id: str, timeout: int | None) -> None:
+        """See ComposeEngine."""
+        self._engine.lifecycle.stop(container_id, timeout=timeout)
+
+    def restart(self, container_id: str, timeout: int | None) -> None:
+        """See ComposeEngine."""
+        self._engine.lifecycle.restart(container_id, timeout=timeout)
+
+    def kill(self, container_id: str, signal: str) -> None:
+        """See ComposeEngine."""
+        self._engine.lifecycle.kill(container_id, signal)
+
+    def pause(self, container_id: str, *, resume: bool = False) -> None:
+        """See ComposeEngine."""
+        self._engine.lifecycle.pause(container_id, resume=resume)
+
+    def remove(self, container_id: str, *, volumes: bool = False) -> None:
+        """See ComposeEngine."""
+        try:
+            container = self._engine.containers.resolve(container_id)
+        except NotFound:
+            return
+        inherited = [one["name"] for one in self._engine.containers.mounts(container) if one["kind"] == "volume"]
+        self._engine.lifecycle.remove(container.id, force=True, volumes=volumes)
+        self._files.remove(container.request)
+        for name in inherited if volumes else ():
+            self._remove_anonymous(name)
+
+    def _remove_anonymous(self, name: str) -> None:
+        """A volume that was taken over from an earlier container is anonymous still."""
+        try:
+            if self._is_anonymous(name):
+                self._engine.volumes.remove(name, force=True)
+        except Conflict:
+            pass  # another container has it
+
+    def rename(self, container_id: str, name: str) -> None:
+        """See ComposeEngine."""
+        self._engine.containers.rename(container_id, name)
+
+    def wait_until(self, condition: Callable[[], T | None], timeout: float | None = None) -> T | None:
+        """See ComposeEngine: every change of a container is written to the database, whose journal is watched."""
+        import select
+        import time
+
+        self._engine.containers.all()  # the journal is there while a connection is
+        deadline = None if timeout is None else time.monotonic() + timeout
+        watch = watch_file(f"{self._layout.root}/wherry.db-wal")
+        try:
+            poll = select.poll()
+            poll.register(watch, select.POLLIN)
+            while (met := condition()) is None:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if not poll.poll(None if left is None else left * 1000) and left is not None:
+                    return condition()
+                os.read(watch, 65536)
+            return met
+        finally:
+            os.close(watch)
+
+    def logs(
+        self, container_id: str, *, follow: bool = False, tail: int = -1, since: int = 0, until: int = 0
+    ) -> Iterator[LogRecord]:
+        """See ComposeEngine."""
+        return self._engine.containers.logs(container_id, follow=follow, tail=tail, since=since, until=until)
+
+    def execute(self, container_id: str, request: ExecRequest) -> int:
+        """See ComposeEngine."""
+        return self._engine.containers.execute(container_id, request)
+
+    def attach(self, container_id: str, streams: Streams) -> int | None:
+        """See ComposeEngine."""
+        return self._engine.containers.attach(container_id, streams)
+
+    def top(self, container_id: str) -> tuple[list[str], list[list[str]]]:
+        """See ComposeEngine."""
+        return self._engine.containers.top(container_id, ())
+
+    def copy(self, source: str, target: str, *, archive: bool, follow: bool) -> None:
+        """See ComposeEngine."""
+        del archive, follow
+        raise Unsupported(f"cp {source} {target}: copying is not supported yet", hint="use `exec` with tar")
+
+    # --- images
+
+    def image_details(self, image_id: str) -> tuple[list[str], int]:
+        """See ComposeEngine."""
+        image = self._engine.images.resolve(image_id)
+        return list(image.names), sum(entry.size for entry in self._engine.images.history(image.id))
+
+    def remove_image(self, name: str) -> None:
+        """See ComposeEngine."""
+        self._engine.images.remove(name)
+
+    def pull(self, name: str, platform: str, progress: Sink) -> None:
+        """See ComposeEngine."""
+        self._engine.images.pull(name, platform=platform, progress=progress)
+
+    def push(self, name: str, progress: Sink) -> None:
+        """See ComposeEngine."""
+        del progress
+        raise Unsupported(f"push {name}: pushing is not supported yet")
+
+    def build(self, request: BuildRequest, progress: Sink) -> str:
+        """See ComposeEngine."""
+        from wherry.build import build
+        from wherry.build.bases import stand_in
+
+        engine = self._engine
+        fallback = None
+        if request.base_fallback == "distro":
+
+            def fallback(name: str):  # type: ignore[no-untyped-def]
+                return stand_in(engine, name, progress, ca_bundle=request.ca_bundle)
+
+        return build(engine, request, progress, fallback).image_id
+
+
+def _is_of(container: Container, project: str) -> bool:
+    own = container.request.labels.get(label.PROJECT, "")
+    return own == project if project else bool(own)
+
+
+def _attached(request: ContainerRequest, attachments: Sequence[Attachment]) -> ContainerRequest:
+    """The request with its networks: only the engine's own bridge can be joined yet."""
+    if not attachments:
+        return request
+    if [one.network for one in attachments] != ["bridge"]:
+        names = ", ".join(one.network for one in attachments)
+        raise Unsupported(f"networks {names}: user-defined networks are not supported yet")
+    return request._replace(network="bridge", ip_address=attachments[0].ipv4_address)
+
+
+class _Files:
+    """Secrets and configs whose content comes from the model, as files below the volatile directory (a tmpfs).
+
+    One directory for each container, for root alone; each file is bound read-only into the container. They go with the
+    container, and directories that no container mounts are swept.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def lay_out(self, wishes: Sequence[FileWish]) -> _Laid:
+        """A context that gives the mounts; if it fails, nothing of the files is left."""
+        return _Laid(self._root, wishes)
+
+    def renew(self, request: ContainerRequest, wishes: Sequence[FileWish]) -> None:
+        """Write again what a reboot took."""
+        contents = {wish.target: wish for wish in wishes if not wish.source}
+        for mount in request.mounts:
+            if mount.source.startswith(f"{self._root}/") and not os.path.exists(mount.source):
+                if mount.target not in contents:
+                    raise Conflict(
+                        f"the file for {mount.target} is gone", hint="start the service with `wherry compose up`"
+                    )
+                ensure_directory(os.path.dirname(mount.source), 0o700)
+                _write(mount.source, contents[mount.target])
+
+    def remove(self, request: ContainerRequest) -> None:
+        """Remove a container's files."""
+        for directory in self._directories(request):
+            remove_tree(directory)
+
+    def _directories(self, request: ContainerRequest) -> set[str]:
+        own = [mount.source for mount in request.mounts if mount.source.startswith(f"{self._root}/")]
+        return {os.path.dirname(source) for source in own}
+
+    def sweep(self, requests: Callable[[], list[ContainerRequest]]) -> None:
+        """Remove what belongs to no container and is not being made."""
+        try:
+            names = {name.removesuffix(".lock") for name in os.listdir(self._root)}
+        except FileNotFoundError:
+            return
+        for name in names if names - self._used(requests()) else ():
+            try:
+                with FileLock(f"{self._root}/{name}.lock", wait=False) as lock:
+                    if name not in self._used(requests()):
+                        remove_tree(f"{self._root}/{name}")
+                    lock.remove()
+            except BlockingIOError:
+                continue
+
+    def _used(self, requests: list[ContainerRequest]) -> set[str]:
+        return {os.path.basename(directory) for request in requests for directory in self._directories(request)}
+
+
+class _Laid:
+    def __init__(self, root: str, wishes: Sequence[FileWish]) -> None:
+        self._root = root
+        self._wishes = wishes
+        self._directory = f"{root}/{os.urandom(8).hex()}"
+        self._lock: FileLock | None = None
+
+    def __enter__(self) -> tuple[MountRequest, ...]:
+        if any(not wish.source for wish in self._wishes):
+            ensure_directory(self._root, 0o700)
+            self._lock = FileLock(f"{self._directory}.lock").acquire()
+            ensure_directory(self._directory, 0o700)
+        return tuple(self._mount(number, wish) for number, wish in enumerate(self._wishes))
+
+    def _mount(self, number: int, wish: FileWish) -> MountRequest:
+        if wish.source:
+            if not os.path.exists(wish.source):
+                raise NotFound(f"{wish.target}: the file {wish.source} is not there")
+            return MountRequest("bind", wish.target, wish.source, read_only=True)
+        path = f"{self._directory}/{number}"
+        _write(path, wish)
+        return MountRequest("bind", wish.target, path, read_only=True)
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            remove_tree(self._directory)
+        if self._lock is not None:
+            self._lock.remove()
+            self._lock.release()
+
+
+def _write(path: str, wish: FileWish) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(fd, wish.content.encode())
+        os.fchown(fd, wish.uid, wish.gid)
+        os.fchmod(fd, wish.mode)
+    finally:
+        os.close(fd)

@@ -1,0 +1,272 @@
+"""Carrying out a plan: every step as soon as those before it are done, as many at once as are allowed.
+
+A step that fails stops what has not begun; what is under way comes to its end, and the first error is raised. What was
+done stays: the next plan begins from there.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from wherry.base.errors import Conflict, WherryError
+from wherry.base.progress import Finished, Started, Warned
+from wherry.base.values import NamedTuple
+from wherry.compose import labels as label
+from wherry.compose.engine import NetworkWish, VolumeWish
+from wherry.compose.files import file_wishes
+from wherry.compose.hashing import resource_hash, service_hash
+from wherry.compose.requests import Making, container_wish
+from wherry.compose.waiting import wait_for
+from wherry.engine.request import MountRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wherry.base.progress import Sink
+    from wherry.compose.actions import Plan, Step
+    from wherry.compose.engine import ComposeEngine, FileWish
+    from wherry.compose.model import Project
+    from wherry.compose.state import ObservedContainer, State
+
+__all__ = ["ApplyOptions", "apply_plan"]
+
+
+class ApplyOptions(NamedTuple):
+    """`timeout` is how long a container may take to stop, in seconds; `parallel` 0 or less is without limit.
+
+    An interrupt waits for the steps that are under way where it is `patient`, and leaves them to themselves otherwise.
+    """
+
+    timeout: int | None = None
+    parallel: int = -1
+    patient: bool = True
+    on_start: Callable[[ObservedContainer], None] = lambda _: None  # called when a container has been started
+
+
+def apply_plan(
+    plan: Plan,
+    engine: ComposeEngine,
+    project: Project | None,
+    state: State,
+    progress: Sink,
+    options: ApplyOptions = ApplyOptions(),  # noqa: B008 (a value)
+) -> dict[str, str]:
+    """Do it. The containers that were started, by name, with their identifiers.
+
+    KeyboardInterrupt is raised again, when the steps that are under way have ended or, without patience, at once.
+    """
+    steps = _Steps(engine, project, state, progress, options)
+    _Crew(plan, steps.do, progress, options).work()
+    return steps.started
+
+
+class _Crew:
+    """A thread for each step whose time has come; waiting for a condition does not count against the limit."""
+
+    def __init__(self, plan: Plan, do: Callable[[Step], None], progress: Sink, options: ApplyOptions) -> None:
+        self._left = {step.number: step for step in plan.steps}
+        self._do = do
+        self._progress = progress
+        self._limit = threading.Semaphore(options.parallel if options.parallel > 0 else max(1, len(plan.steps)))
+        self._patient = options.patient
+        self._changed = threading.Condition()
+        self._done: set[int] = set()
+        self._busy: set[int] = set()
+        self._error: BaseException | None = None
+
+    def work(self) -> None:
+        """Return when all is done. Raises the first error."""
+        with self._changed:
+            try:
+                while self._left or self._busy:
+                    if self._error is None:
+                        self._send_out()
+                    if not self._is_worth_waiting():
+                        break
+                    self._changed.wait()
+            except KeyboardInterrupt as interrupt:
+                self._error = self._error or interrupt
+                while self._patient and self._is_worth_waiting():
+                    self._changed.wait()
+        if self._error is not None:
+            raise self._error
+
+    def _is_worth_waiting(self) -> bool:
+        """After an error, conditions need not come true any more."""
+        if self._error is None:
+            return bool(self._busy)
+        return any(number > 0 for number in self._busy)
+
+    def _send_out(self) -> None:
+        for number, step in list(self._left.items()):
+            if self._done.issuperset(step.after):
+                del self._left[number]
+                self._busy.add(-number if step.verb == "wait" else number)
+                threading.Thread(target=self._one, args=(step,), daemon=True).start()
+
+    def _one(self, step: Step) -> None:
+        error: BaseException | None = None
+        try:
+            if step.verb == "wait":
+                self._report(step)
+            else:
+                with self._limit:
+                    if self._error is None:
+                        self._report(step)
+        except BaseException as failure:  # noqa: BLE001 (raised by `work`)
+            error = failure
+        with self._changed:
+            self._busy -= {step.number, -step.number}
+            self._done.add(step.number)
+            self._error = self._error or error
+            self._changed.notify_all()
+
+    def _report(self, step: Step) -> None:
+        task = f"{step.verb} {step.subject}"
+        self._progress(Started(task, f"{step.subject}  {_DOING[step.verb]}"))
+        try:
+            self._do(step)
+        except WherryError as error:
+            self._progress(Finished(task, error=error.message))
+            raise
+        self._progress(Finished(task))
+
+
+_DOING = {
+    "create": "Creating",
+    "start": "Starting",
+    "stop": "Stopping",
+    "restart": "Restarting",
+    "remove": "Removing",
+    "rename": "Renaming",
+    "wait": "Waiting",
+    "create-network": "Creating",
+    "remove-network": "Removing",
+    "create-volume": "Creating",
+    "remove-volume": "Removing",
+    "remove-image": "Removing",
+}
+
+
+class _Steps:
+    """What each verb means."""
+
+    def __init__(
+        self, engine: ComposeEngine, project: Project | None, state: State, progress: Sink, options: ApplyOptions
+    ) -> None:
+        self._engine = engine
+        self._project = project
+        self._state = state
+        self._progress = progress
+        self._options = options
+        self._made: dict[int, str] = {}
+        self._current: dict[str, dict[int, str]] = {}  # service, replica: container
+        self.started: dict[str, str] = {}
+
+    def do(self, step: Step) -> None:
+        getattr(self, f"_{step.verb.replace('-', '_')}")(step)
+
+    def _model(self) -> Project:
+        assert self._project is not None, "steps that make things come from a project"
+        return self._project
+
+    def _identifier(self, step: Step) -> str:
+        return step.container or self._made[step.made_by]
+
+    def _create(self, step: Step) -> None:
+        project = self._model()
+        service = project.services[step.service]
+        image_id = self._state.images.get(service.image_name(project.name), "")
+        labels = label.container_labels(
+            project, service, number=step.replica, config_hash=service_hash(service), image_id=image_id
+        )
+        if step.inherits:
+            labels[label.REPLACE] = step.inherits
+        making = Making(
+            step.name, step.replica, labels, self._container_of, self._inherited(step), file_wishes(project, service)
+        )
+        identifier = self._engine.create(container_wish(project, service, making))
+        self._made[step.number] = identifier
+        self._current.setdefault(step.service, {})[step.replica] = identifier
+
+    def _inherited(self, step: Step) -> tuple[MountRequest, ...]:
+        """The anonymous volumes of the container that is replaced, at places that the service says nothing about."""
+        old = next((one for one in self._state.containers if one.id == step.inherits), None)
+        if old is None:
+            return ()
+        config = self._model().services[step.service].config
+        taken = {mount["target"] for mount in config.get("volumes", ()) if mount.get("source")}
+        taken |= {text.partition(":")[0] for text in config.get("tmpfs", ())}
+        mounts = [mount for mount in old.mounts if mount.anonymous and mount.target not in taken]
+        return tuple(MountRequest("volume", mount.target, mount.volume) for mount in mounts)
+
+    def _container_of(self, service: str) -> str:
+        """A container of the service, for those who join its namespaces."""
+        made = self._current.get(service)
+        if made:
+            return made[min(made)]
+        existing = self._state.of_service(service)
+        if not existing:
+            raise Conflict(f'the service "{service}" has no container to join')
+        return existing[0].id
+
+    def _files(self, service: str) -> tuple[FileWish, ...]:
+        project = self._project
+        return file_wishes(project, project.services[service]) if project and service in project.services else ()
+
+    def _start(self, step: Step) -> None:
+        identifier = self._identifier(step)
+        self._engine.start(identifier, self._files(step.service))
+        self.started[step.name] = identifier
+        one = self._engine.container(identifier)
+        if one is not None:
+            self._options.on_start(one)
+
+    def _stop(self, step: Step) -> None:
+        self._engine.stop(step.container, self._options.timeout)
+
+    def _restart(self, step: Step) -> None:
+        self._engine.restart(step.container, self._options.timeout)
+
+    def _remove(self, step: Step) -> None:
+        self._engine.remove(step.container, volumes=step.volumes)
+
+    def _rename(self, step: Step) -> None:
+        self._engine.rename(self._identifier(step), step.name)
+
+    def _wait(self, step: Step) -> None:
+        try:
+            wait_for(self._engine, self._model(), step.service, step.condition)
+        except WherryError as error:
+            if step.required:
+                raise
+            self._progress(Warned(f"optional dependency: {error.message}"))
+
+    def _create_network(self, step: Step) -> None:
+        project = self._model()
+        config = project.networks[step.service]
+        labels = label.resource_labels(project.name, label.NETWORK, step.service, resource_hash(config))
+        self._engine.create_network(NetworkWish(step.name, config, {**config.get("labels", {}), **labels}))
+
+    def _create_volume(self, step: Step) -> None:
+        project = self._model()
+        config = project.volumes[step.service]
+        labels = label.resource_labels(project.name, label.VOLUME, step.service, resource_hash(config))
+        self._engine.create_volume(VolumeWish(step.name, config, {**config.get("labels", {}), **labels}))
+
+    def _remove_network(self, step: Step) -> None:
+        self._remove_shared(step, self._engine.remove_network)
+
+    def _remove_volume(self, step: Step) -> None:
+        self._remove_shared(step, self._engine.remove_volume)
+
+    def _remove_image(self, step: Step) -> None:
+        self._remove_shared(step, self._engine.remove_image)
+
+    def _remove_shared(self, step: Step, remove: Callable[[str], None]) -> None:
+        """What others still use stays, with a word about it."""
+        try:
+            remove(step.name)
+        except Conflict as error:
+            self._progress(Warned(f"{step.subject}: resource is still in use: {error.message}"))

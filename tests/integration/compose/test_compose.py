@@ -1,0 +1,251 @@
+"""Compose projects with real containers. They are on no network of their own, so each service says where it is."""
+
+import json
+import os
+import random
+import select
+import signal
+import subprocess
+import time
+
+import pytest
+
+HEAD = "x-s: &s {image: tiny, network_mode: none, stop_grace_period: 0s, command: sleep 1000}\n"
+TWO = """
+services:
+  a: {<<: *s}
+  b: {<<: *s, depends_on: [a], volumes: ['data:/data', /anon]}
+volumes: {data: }
+"""
+
+
+class Composed:
+    """Runs `wherry compose` in a directory of its own, and takes the project down at the end."""
+
+    def __init__(self, wherry, directory):
+        self.wherry, self.directory = wherry, directory
+        self.name = os.path.basename(directory)
+
+    def write(self, text, name="compose.yaml"):
+        with open(f"{self.directory}/{name}", "w") as file:
+            file.write(HEAD + text)
+
+    def __call__(self, *arguments, **options):
+        return self.wherry("compose", *arguments, cwd=self.directory, **options)
+
+    def start(self, *arguments, **options):
+        return self.wherry.start(
+            "compose", *arguments, cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+        )
+
+    def containers(self):
+        return {one["Name"]: one for one in map(json.loads, self("ps", "-a", "--format", "json").out.splitlines())}
+
+
+@pytest.fixture
+def compose(wherry, tmp_path_factory, request):
+    directory = str(tmp_path_factory.mktemp("p" + request.node.name.partition("[")[0].replace("_", "")[4:20]))
+    project = Composed(wherry, directory)
+    yield project
+    project.write("services: {}\n")
+    project("down", "-v", "--remove-orphans", "-t", "0", check=False)
+
+
+def test_up_is_idempotent_changes_only_what_changed_and_down_removes_all(compose, wherry):
+    compose.write(TWO)
+    first = compose("up", "-d")
+    assert "Started" in first.err
+    before = compose.containers()
+    assert set(before) == {f"{compose.name}-a-1", f"{compose.name}-b-1"}
+    again = compose("up", "-d")
+    assert again.err.splitlines() == [f" Container {compose.name}-{name}-1  Running" for name in "ab"]
+    assert compose.containers().keys() == before.keys()
+    wherry("exec", f"{compose.name}-b-1", "sh", "-c", "echo kept > /anon/file; echo kept > /data/file")
+    compose.write(TWO.replace("/anon]", "/anon], labels: {v: 2}"))
+    compose("up", "-d")
+    after = compose.containers()
+    assert after[f"{compose.name}-a-1"]["ID"] == before[f"{compose.name}-a-1"]["ID"]
+    assert after[f"{compose.name}-b-1"]["ID"] != before[f"{compose.name}-b-1"]["ID"]
+    assert wherry("exec", f"{compose.name}-b-1", "cat", "/anon/file", "/data/file").out == "kept\nkept\n"
+    compose("down")
+    assert compose.containers() == {}
+    assert f"{compose.name}_data" in wherry("volume", "ls", "-q").out
+    compose("up", "-d")
+    assert compose("exec", "-T", "b", "cat", "/data/file").out == "kept\n"
+    compose("down", "-v")
+    assert f"{compose.name}_data" not in wherry("volume", "ls", "-q").out
+
+
+def test_dry_run_does_nothing(compose):
+    compose.write("services: {a: {<<: *s}}")
+    assert f"Container {compose.name}-a-1  Create" in compose("--dry-run", "up", "-d").out
+    assert compose.containers() == {}
+
+
+def test_scaling_and_orphans(compose):
+    compose.write("services: {a: {<<: *s, deploy: {replicas: 2}}, b: {<<: *s}}")
+    compose("up", "-d", "--scale", "a=3")
+    assert len(compose.containers()) == 4
+    compose("up", "-d")
+    assert f"{compose.name}-a-3" not in compose.containers()
+    compose.write("services: {a: {<<: *s}}")
+    assert "Found orphan containers" in compose("up", "-d").err
+    compose("up", "-d", "--remove-orphans")
+    assert set(compose.containers()) == {f"{compose.name}-a-1"}
+
+
+def test_a_job_is_waited_for_and_its_failure_stops_the_rest(compose):
+    waits = "depends_on: {job: {condition: service_completed_successfully}}"
+    compose.write(
+        f"services:\n  job: {{<<: *s, command: [sh, -c, 'sleep 0.3; exit $CODE']}}\n  web: {{<<: *s, {waits}}}"
+    )
+    with open(f"{compose.directory}/.env", "w") as file:
+        file.write("CODE=3\n")
+    failed = compose("up", "-d", check=False)
+    assert failed.returncode == 1
+    assert "didn't complete successfully: exit 3" in failed.err
+    assert compose.containers()[f"{compose.name}-web-1"]["State"] == "created"
+    with open(f"{compose.directory}/.env", "w") as file:
+        file.write("CODE=0\n")
+    compose("up", "-d")
+    assert compose.containers()[f"{compose.name}-web-1"]["State"] == "running"
+
+
+def test_secrets_and_configs_are_seen_inside_and_nowhere_else(compose, wherry):
+    compose.write(
+        """
+services:
+  a:
+    <<: *s
+    user: ana
+    secrets: [{source: token, mode: 0400, uid: "1000"}, file]
+    configs: [{source: text, target: /etc/app.conf}]
+secrets: {token: {environment: TOKEN}, file: {file: ./secret.txt}}
+configs: {text: {content: "n=${N}"}}
+"""
+    )
+    with open(f"{compose.directory}/secret.txt", "w") as file:
+        file.write("from a file")
+    with open(f"{compose.directory}/.env", "w") as file:
+        file.write("TOKEN=hush-hush-7\nN=5\n")
+    compose("up", "-d")
+    shown = compose("exec", "-T", "a", "sh", "-c", "cat /run/secrets/token /run/secrets/file /etc/app.conf").out
+    assert shown == "hush-hush-7from a filen=5"
+    assert compose("exec", "-T", "a", "stat", "-c", "%a %u", "/run/secrets/token").out == "400 1000\n"
+    denied = compose("exec", "-T", "-u", "root", "a", "sh", "-c", "echo x > /run/secrets/token", check=False)
+    assert denied.returncode != 0
+    assert "hush-hush" not in json.dumps(wherry.inspect(f"{compose.name}-a-1"))
+    searched = subprocess.run(["grep", "-rl", "hush-hush-7", wherry.root], capture_output=True, text=True, check=False)
+    assert searched.stdout == ""
+    compose("restart", "-t", "0")
+    assert compose("exec", "-T", "a", "cat", "/run/secrets/token").out == "hush-hush-7"
+    compose("down")
+    assert os.listdir(f"{wherry.run}/compose") == []
+
+
+def test_output_has_names_and_the_exit_code_is_the_services(compose):
+    compose.write("services:\n  a: {<<: *s, command: sh -c 'echo one; exit 5'}\n  longer: {<<: *s}")
+    done = compose("up", "--exit-code-from", "a", "-t", "0", check=False)
+    assert done.returncode == 5
+    assert "a-1       | one\n" in done.out
+    assert "a-1 exited with code 5\n" in done.out
+    assert {one["State"] for one in compose.containers().values()} == {"exited"}
+    plain = compose("up", "--abort-on-container-exit", "--no-log-prefix", "-t", "0", check=False)
+    assert plain.returncode == 5
+    assert "\none\n" in "\n" + plain.out
+
+
+def read_until(process, words):
+    text = ""
+    while words not in text:
+        line = process.stdout.readline().decode()
+        assert line, f"it ended after: {text}"
+        text += line
+    return text
+
+
+def test_ctrl_c_stops_and_a_second_one_kills(compose):
+    compose.write(
+        "services: {a: {<<: *s, stop_grace_period: 60s,"
+        " command: sh -c 'trap \"\" TERM; echo up; while :; do sleep 1; done'}}"
+    )
+    process = compose.start("up")
+    read_until(process, "| up")
+    process.send_signal(signal.SIGINT)
+    read_until(process, "-1  Stopping")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
+    assert {one["State"] for one in compose.containers().values()} == {"exited"}
+
+
+def test_wait_and_events(compose):
+    compose.write("services: {a: {<<: *s}}")
+    compose("up", "-d", "--wait")
+    events = compose.start("events", "--json")
+    try:
+        while not select.select([events.stdout], [], [], 0)[0]:  # until it has looked for the first time
+            compose("pause", "a")
+            compose("unpause", "a")
+        waiting = compose.start("wait", "a")
+        compose("kill", "a")
+        assert waiting.wait(60) == 137
+        told = json.loads(events.stdout.readline())
+        while told["action"] != "die":
+            assert told["service"] == "a"
+            told = json.loads(events.stdout.readline())
+    finally:
+        events.terminate()
+        events.wait()
+
+
+def test_run_exec_logs_and_ports(compose):
+    compose.write(
+        "services:\n  a: {<<: *s, command: sh -c 'echo hello; sleep 1000'}\n"
+        "  p: {<<: *s, network_mode: bridge, ports: [80]}"
+    )
+    compose("up", "-d")
+    assert compose("exec", "-T", "a", "sh", "-c", "exit 7", check=False).returncode == 7
+    one_off = compose("run", "--rm", "-T", "-e", "X=5", "a", "sh", "-c", "echo $X; exit 4", check=False)
+    assert (one_off.returncode, one_off.out) == (4, "5\n")
+    assert len(compose.containers()) == 2
+    assert compose("logs", "a").out == "a-1  | hello\n"
+    assert compose("port", "p", "80").out.startswith("0.0.0.0:")
+    assert compose("ps", "-q").out.count("\n") == 2
+    assert compose.name in compose("ls", "-q").out
+    compose("stop", "a", "-t", "0")
+    assert compose("ps", "--services").out == "p\n"
+    compose("start", "a")
+    compose("rm", "-f", "-s", "a")
+    assert set(compose.containers()) == {f"{compose.name}-p-1"}
+
+
+def test_images_are_built_for_up(compose, wherry):
+    compose.write("services: {a: {build: {context: ., args: [WHO=me]}, network_mode: none, command: cat /who}}")
+    with open(f"{compose.directory}/Dockerfile", "w") as file:
+        file.write("FROM tiny\nARG WHO\nRUN echo $WHO > /who\n")
+    done = compose("up", "--no-log-prefix")
+    assert "me\n" in done.out
+    assert f"{compose.name}-a" in wherry("images").out
+    with open(f"{compose.directory}/Dockerfile", "a") as file:
+        file.write("RUN echo you > /who\n")
+    assert "you\n" in compose("up", "--build", "--no-log-prefix").out
+    compose("down", "--rmi", "local")
+    assert f"{compose.name}-a" not in wherry("images").out
+
+
+@pytest.mark.slow
+def test_killed_anywhere_the_next_command_goes_on(compose):
+    chance = random.Random(7)
+    names = "abcd"
+    lines = [f"  {name}: {{<<: *s, volumes: ['v:/v'], secrets: [t]}}" for name in names]
+    compose.write("services:\n" + "\n".join(lines) + "\nvolumes: {v: }\nsecrets: {t: {environment: PATH}}")
+    for verb in ["up", "down"] * 5:
+        process = compose.start(*([verb, "-d"] if verb == "up" else [verb, "-v", "-t", "0"]))
+        time.sleep(chance.uniform(0.1, 0.9))
+        process.kill()
+        process.communicate()
+    compose("up", "-d")
+    assert {one["State"] for one in compose.containers().values()} == {"running"}
+    assert set(compose.containers()) == {f"{compose.name}-{name}-1" for name in names}
+    compose("down", "-v", "-t", "0")
+    assert compose.containers() == {}
