@@ -35,6 +35,6 @@ def registry_digest(image: str) -> str:
     settings = RegistrySettings(configuration.insecure_registries, configuration.certificates, os.environ)
     client = RegistryClient(reference, Credentials(os.environ), settings)
     try:
-        return client.digest_of(reference.tag)
+        return client.manifest(reference.tag).digest
     finally:
         client.close()
