@@ -211,7 +211,11 @@ class WherryEngine:
         self._engine.containers.rename(container_id, name)
 
     def wait_until(self, condition: Callable[[], T | None], timeout: float | None = None) -> T | None:
-        """See ComposeEngine: every change of a container is written to the database, whose journal is watched."""
+        """See ComposeEngine: every change of a container is written to the database, whose journal is watched.
+
+        The journal grows a moment before the change can be seen. Taking the writers' turn waits for whoever is
+        between the two, so that no change is missed.
+        """
         import select
         import time
 
@@ -221,14 +225,19 @@ class WherryEngine:
         try:
             poll = select.poll()
             poll.register(watch, select.POLLIN)
-            while (met := condition()) is None:
+            while (met := self._settled(condition)) is None:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 if not poll.poll(None if left is None else left * 1000) and left is not None:
-                    return condition()
+                    return self._settled(condition)
                 os.read(watch, 65536)
             return met
         finally:
             os.close(watch)
+
+    def _settled(self, condition: Callable[[], T | None]) -> T | None:
+        with self._engine.store.database.write():
+            pass
+        return condition()
 
     def logs(
         self, container_id: str, *, follow: bool = False, tail: int = -1, since: int = 0, until: int = 0
