@@ -44,9 +44,10 @@ def write_context(directory):
 
 
 class Registry:
-    """A docker-registry with a storage of its own; `empty` gives it another one."""
+    """A docker-registry, or ours, with a storage of its own; `empty` gives it another one."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, ours=()):
+        self._ours = ours
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -57,15 +58,9 @@ class Registry:
     def empty(self):
         self.stop()
         self._number += 1
-        config = f"{self._directory}/registry{self._number}.yml"
-        with open(config, "w") as file:
-            file.write(
-                "version: 0.1\n"
-                f"storage: {{filesystem: {{rootdirectory: {self._directory}/registry{self._number}}}}}\n"
-                f"http: {{addr: {self.address}}}\nlog: {{level: error}}\n"
-            )
+        data = f"{self._directory}/registry{self._number}{'-ours' if self._ours else ''}"
         log = open(f"{self._directory}/registry.log", "ab")
-        self._process = subprocess.Popen(["docker-registry", "serve", config], stdout=log, stderr=log)
+        self._process = subprocess.Popen(self._command(data), stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             try:
@@ -73,7 +68,17 @@ class Registry:
                 return
             except OSError:
                 time.sleep(0.05)
-        raise RuntimeError("docker-registry does not start")
+        raise RuntimeError("the registry does not start")
+
+    def _command(self, data):
+        if self._ours:
+            return [*self._ours, "registry", "serve", "--listen", self.address, "--data", data, "--log", "errors"]
+        with open(f"{data}.yml", "w") as file:
+            file.write(
+                f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {data}}}}}\n"
+                f"http: {{addr: {self.address}}}\nlog: {{level: error}}\n"
+            )
+        return ["docker-registry", "serve", f"{data}.yml"]
 
     def stop(self):
         if self._process is not None:
@@ -175,7 +180,21 @@ def run(directory, runs):
         print(f"\nImage of {size / 1e9:.2f} GB in {LAYERS} layers; medians of {runs}, {time.strftime('%Y-%m-%d')}.\n")
         print(f"| what | {' | '.join(tools)} | to the best peer | to docker | wanted |")
         print(f"|---|{'---|' * (len(tools) + 3)}")
-        row("push to an empty docker-registry", push_case(tools, runs, registry, image), tools, "0.3 of docker")
+        pushed = push_case(tools, runs, registry, image)
+        row("push to an empty docker-registry", pushed, tools, "0.3 of docker")
+        ours = Registry(directory, tools["wherry"][0])
+        try:
+            name = f"{ours.address}/bench/large:1"
+            bench.quiet((*tools["wherry"][0], "tag", image, name), tools["wherry"][1])
+            to_ours = push_case({"wherry": tools["wherry"]}, runs, ours, name)
+        finally:
+            ours.stop()
+        row(
+            "push to an empty registry of Wherry's; docker to docker-registry",
+            {**pushed, **to_ours},
+            tools,
+            "0.3 of docker",
+        )
         pusher = "docker" if "docker" in tools else "wherry"
         registry.empty()
         seconds((*tools[pusher][0], "push", image), tools[pusher][1])

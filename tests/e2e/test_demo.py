@@ -1,4 +1,4 @@
-"""`script/demo` from nothing, as a new user runs it: twice, because the second time must be safe and find everything."""
+"""`script/demo` from nothing, as a new user runs it, and again: the second time must be safe and find everything."""
 
 import os
 import signal
