@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from _thread import allocate_lock
 
 from wherry.build.cache import CachedLayer
 from wherry.kernel.mounts import overlay
@@ -31,22 +32,28 @@ def seconds(timestamp: float, clamp: int | None) -> int:
 
 
 class Views:
-    """Read-only mounts of chains of layers, one for each, for as long as the workspace lives."""
+    """Read-only mounts of chains of layers, one for each, for as long as the workspace lives; safe between threads."""
 
     def __init__(self, store: Store, workspace: Workspace) -> None:
         self._store = store
         self._workspace = workspace
         self._mounted: dict[str, str] = {}
+        self._lock = allocate_lock()
 
     def of(self, chain: str) -> str:
         """The directory where the chain can be read; empty for no layers."""
         if not chain:
             return ""
-        if chain not in self._mounted:
-            target = self._workspace.subdirectory(f"view-{len(self._mounted)}")
-            overlay(self._store.snapshots.lowers(chain), "", "", target)
-            self._mounted[chain] = target
-        return self._mounted[chain]
+        with self._lock:
+            if chain not in self._mounted:
+                target = self._workspace.subdirectory(f"view-{len(self._mounted)}")
+                overlay(self._store.snapshots.lowers(chain), "", "", target)
+                self._mounted[chain] = target
+            return self._mounted[chain]
+
+    def root(self, chain: str) -> str:
+        """The same, or an empty directory for no layers."""
+        return self.of(chain) or self._workspace.subdirectory("empty")
 
 
 class Tree:

@@ -14,7 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.build.cache import CachedLayer
 
-__all__ = ["StageState"]
+__all__ = ["PROXIES", "StageState"]
+
+_UPPER = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+PROXIES = (*_UPPER, *(name.lower() for name in _UPPER))  # arguments that are known undeclared
 
 
 class StageState(NamedTuple):

@@ -29,6 +29,7 @@ _VERBS = {
     "attach": ("lifecycle", "Attach to a running container"),
     "base": ("base", "Base images from the distribution's own packages"),
     "build": ("build", "Build an image from a Dockerfile"),
+    "builder": ("builder", "Build images, and remove the build cache"),
     "container": ("container", "Manage containers"),
     "create": ("run", "Make a container without starting it"),
     "doctor": ("doctor", "Say which parts the machine has, and install what is missing"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wherry.base.clock import system_clock
 from wherry.engine.assembly import Assembly
+from wherry.engine.cache_mounts import CacheMounts
 from wherry.engine.containers import Containers
 from wherry.engine.images import Images
 from wherry.engine.lifecycle import Lifecycle, prepare_directories
@@ -38,6 +39,7 @@ class Engine:
         self.networks = Networks(store.database, layout, clock)
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
         assembly = Assembly(layout, store, records, self.networks, self.volumes, self.runtime)
+        self.cache_mounts = CacheMounts(layout)
         self.workspaces = Workspaces(layout, self.networks, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, assembly, self.runtime, clock)
         self.images = Images(store, records)

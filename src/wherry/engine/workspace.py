@@ -96,7 +96,7 @@ class Workspace:
 
         if mode == "host":
             return ""
-        namespace = f"{self.directory}/netns"
+        namespace = f"{self.directory}/netns-{mode}"
         if os.path.exists(namespace):
             return namespace
         if mode == "none":
@@ -131,6 +131,7 @@ class Workspace:
 
         self.end_step()
         unmount_below(self.directory)
-        disconnect(f"{self.directory}/netns")
+        for mode in ("default", "none"):
+            disconnect(f"{self.directory}/netns-{mode}")
         self._owner.networks.free_addresses(self.id)
         remove_tree(self.directory, on_busy=unmount_below)

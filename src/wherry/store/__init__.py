@@ -6,6 +6,6 @@ was doing when it died, what can be seen afterwards is whole, and `Store.collect
 
 from wherry.store.database import Database
 from wherry.store.images import Image
-from wherry.store.store import Collected, Store, open_store
+from wherry.store.store import CACHE_OWNER, Collected, Store, open_store
 
-__all__ = ["Collected", "Database", "Image", "Store", "open_store"]
+__all__ = ["CACHE_OWNER", "Collected", "Database", "Image", "Store", "open_store"]

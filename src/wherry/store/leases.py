@@ -50,13 +50,16 @@ class Leases:
         with self._database.write() as connection:
             connection.execute("DELETE FROM leases WHERE owner = ?", (owner,))
 
-    def held(self) -> set[tuple[str, str]]:
-        """Everything that a living owner keeps; the leases of dead processes are removed."""
+    def held(self, *, but: str = "") -> set[tuple[str, str]]:
+        """Everything that a living owner keeps; the leases of dead processes are removed.
+
+        Owners whose name begins with `but` (not empty) are passed over, to see what they alone keep.
+        """
         with self._database.write() as connection:
             rows = connection.execute("SELECT owner, kind, key FROM leases").fetchall()
             dead = {owner for owner in {row[0] for row in rows} if _is_dead(owner)}
             connection.executemany("DELETE FROM leases WHERE owner = ?", [(owner,) for owner in dead])
-        return {(kind, key) for owner, kind, key in rows if owner not in dead}
+        return {(kind, key) for owner, kind, key in rows if owner not in dead and not (but and owner.startswith(but))}
 
 
 class Lease:

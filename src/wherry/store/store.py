@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from wherry.oci.descriptor import Descriptor
     from wherry.store.images import Image
 
-__all__ = ["Collected", "Store", "open_store"]
+__all__ = ["CACHE_OWNER", "Collected", "Store", "open_store"]
+
+CACHE_OWNER = "build-cache:"  # how the owners of the build cache's leases begin
 
 
 class Collected(NamedTuple):
@@ -95,9 +97,12 @@ class Store:
         progress(Finished(chain))
 
     def collect(self, *, dry_run: bool = False) -> Collected:
-        """Remove every blob and snapshot that no image, lease or root needs, and what dead processes left."""
+        """Remove every blob and snapshot that no image, lease or root needs, and what dead processes left.
+
+        A dry run tells too what the build cache alone keeps.
+        """
         with self.content.changing(exclusive=True):
-            blobs, chains = self._needed()
+            blobs, chains = self._needed(but=CACHE_OWNER if dry_run else "")
             garbage = [digest for digest in self.content.digests() if digest not in blobs]
             unused = [snapshot for snapshot in self.snapshots.all() if snapshot.chain_id not in chains]
             freed = sum(snapshot.size for snapshot in unused)
@@ -110,9 +115,9 @@ class Store:
                 self.snapshots.sweep()
         return Collected(tuple(garbage), tuple(snapshot.chain_id for snapshot in unused), freed)
 
-    def _needed(self) -> tuple[set[str], set[str]]:
-        """The blobs and the chain IDs that are in use."""
-        held = self.leases.held()
+    def _needed(self, but: str) -> tuple[set[str], set[str]]:
+        """The blobs and the chain IDs that are in use by others than the owners that begin with `but`."""
+        held = self.leases.held(but=but)
         for roots in self._roots:
             held.update(roots())
         blobs = {key for kind, key in held if kind == "blob"}
