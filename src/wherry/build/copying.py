@@ -140,8 +140,7 @@ class _Copier:
         if target:
             self._tree.make_parents(target, self._new)
             if not self._builder.has_directory(os.fsencode(target)):
-                mode = change_mode(self._copy.mode, self._new.mode, is_directory=True)
-                self._tree.take_over(target, self._new._replace(mode=mode))
+                self._tree.take_over(target, self._new)
         for entry in _entries(self._copy.source, selection):
             name = f"{target}/{entry.name}" if target else entry.name
             self._entry(entry, name if fresh else self._through_links(name, entry), fresh=fresh)
@@ -155,6 +154,9 @@ class _Copier:
 
     def _entry(self, entry: Entry, name: str, *, fresh: bool) -> None:
         if stat.S_ISDIR(entry.status.st_mode):
+            below = None if fresh else self._tree.status_below(name)
+            if below is not None and not stat.S_ISDIR(below.st_mode):
+                raise InvalidInput(f"cannot copy to non-directory: /{name}")
             self._builder_directory(entry, name)
             return
         if not fresh:
@@ -231,8 +233,12 @@ class _Copier:
             if not extract_archive(path, scratch):
                 return False
             top = Selection(os.path.realpath(scratch))
-            inside = self._copy._replace(source=Source(scratch, identity="archive"), selected=(top,))
-            _Copier(inside, self._builder, self._tree, self._scratch)._contents(top, target)
+            inside = self._copy._replace(
+                source=Source(scratch, identity="archive"), selected=(top,), owner=None, mode=""
+            )
+            copier = _Copier(inside, self._builder, self._tree, self._scratch)
+            copier._new = self._new
+            copier._contents(top, target)
         finally:
             remove_tree(scratch)
         return True

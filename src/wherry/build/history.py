@@ -18,7 +18,7 @@ def one_line(instruction: Instruction) -> str:
 
 def run_by(state: StageState, args: tuple[str, ...]) -> str:
     """The history of a RUN: the arguments that it saw come first, as `|N NAME=VALUE`."""
-    declared = [f"{name}={value}" for name, value in state.arguments.items() if name not in state.environment]
+    declared = [f"{name}={value}" for name, value in state.arguments.items()]
     shown = f"|{len(declared)} {' '.join(declared)} " if declared else ""
     return f"RUN {shown}{' '.join(args)} # buildkit"
 

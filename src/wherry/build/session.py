@@ -19,7 +19,8 @@ from wherry.build.sources import Digests, Source
 from wherry.build.state import StageState
 from wherry.dockerfile import parse_dockerfile
 from wherry.dockerfile.ignore import IgnorePatterns
-from wherry.oci.config import ImageConfig
+from wherry.engine.configuration import DEFAULT_PATH
+from wherry.oci.config import ContainerDefaults, ImageConfig
 from wherry.oci.platform import host_platform, parse_platform
 from wherry.oci.reference import parse_reference
 
@@ -118,8 +119,9 @@ class Session:
     def _find_base(self, name: str) -> StageState:
         if name == "scratch":
             platform, created = self.platform, (self.epoch or 0) * 1_000_000_000
+            config = ContainerDefaults(env=(f"PATH={DEFAULT_PATH}",), working_dir="/")
             return StageState(
-                ImageConfig(platform.architecture, platform.os, variant=platform.variant, created=created)
+                ImageConfig(platform.architecture, platform.os, config, variant=platform.variant, created=created)
             )
         image = self._image(name)
         self.lease.add("image", image.manifest_digest)

@@ -155,8 +155,9 @@ class StageBuild:
                 below = tree.status_below(target)
                 if below is not None and not stat.S_ISDIR(below.st_mode):
                     raise InvalidInput(f"line {instruction.line}: WORKDIR {path} is not a directory")
-                tree.make_parents(target, tree.new_directory())
-                tree.take_over(target, tree.new_directory(*(user[:2] if user else (0, 0))))
+                new = tree.new_directory(*(user[:2] if user else (0, 0)))
+                tree.make_parents(target, new)
+                tree.take_over(target, new)
                 return builder.finish()
 
         return self._layer(state, title, f"WORKDIR {path}", key, write)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wherry.build import BuildRequest, Secret
     from wherry.cli.flags import Parsed
 
-__all__ = ["ca_bundle", "run"]
+__all__ = ["ca_bundle", "request_of", "run"]
 
 _LATER = "it is not supported yet"
 _LARGEST_SECRET = 500 * 1024  # bytes, as BuildKit's
@@ -54,10 +54,17 @@ _BUNDLES = (
 )
 
 
+_COMMAND = Command("wherry build", "[OPTIONS] PATH | -", "Build an image from a Dockerfile", _FLAGS, least=1, most=1)
+
+
+def request_of(argv: list[str]) -> BuildRequest:
+    """What a command line (without the verb) asks for."""
+    return _request(_COMMAND.parse(argv))
+
+
 def run(argv: list[str]) -> int:
     """Build an image from a directory and its Dockerfile."""
-    command = Command("wherry build", "[OPTIONS] PATH | -", "Build an image from a Dockerfile", _FLAGS, least=1, most=1)
-    parsed = command.parse(argv[1:])
+    parsed = _COMMAND.parse(argv[1:])
     if parsed["progress"] not in ("auto", "plain", "tty"):
         raise InvalidInput(f"invalid progress mode: {parsed['progress']}", hint="auto, plain or tty")
     request = _request(parsed)
