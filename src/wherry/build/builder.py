@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from threading import Lock
 
 from wherry.base.progress import Finished, Warned
@@ -52,16 +53,13 @@ class _Stages:
         self._stages = {planned.stage.number: planned for planned in stages}
         self._free = [workspace]
         self._busy: list[Workspace] = []
-        self._opened: list[Workspace] = []
+        self._opened = ExitStack()
         self._lock = Lock()
 
     def run(self) -> None:
         needs = {number: planned.needs for number, planned in self._stages.items()}
-        try:
+        with self._opened:
             run_in_order(needs, self._build, self._stop)
-        finally:
-            for workspace in self._opened:
-                workspace.__exit__(None, None, None)
 
     def _build(self, number: int) -> None:
         workspace = self._take()
@@ -75,8 +73,7 @@ class _Stages:
     def _take(self) -> Workspace:
         with self._lock:
             if not self._free:
-                self._opened.append(self._session.engine.workspaces.open().__enter__())
-                self._free.append(self._opened[-1])
+                self._free.append(self._opened.enter_context(self._session.engine.workspaces.open()))
             self._busy.append(self._free.pop())
             return self._busy[-1]
 

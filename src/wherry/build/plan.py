@@ -109,5 +109,9 @@ def _triggers(stage: Stage) -> tuple[Instruction, ...]:
 def _sources(instructions: tuple[Instruction, ...]) -> list[str]:
     """What COPY --from and RUN --mount=from= name."""
     found = [instruction.flag("from") for instruction in instructions if instruction.name == "COPY"]
-    found += [mount_source(text) for instruction in instructions for text in instruction.all_flags("mount")]
+    for instruction in instructions:
+        try:
+            found += [mount_source(text) for text in instruction.all_flags("mount")]
+        except InvalidInput as error:
+            raise InvalidInput(f"dockerfile parse error on line {instruction.line}: {error.message}") from None
     return [name for name in found if name]

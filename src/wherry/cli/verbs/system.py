@@ -54,7 +54,7 @@ def _prune(argv: list[str]) -> int:
     from wherry.cli.verbs.builder import prune_cache
 
     opened, keep = engine(), prune_filter(parsed["filter"])
-    caches, freed = prune_cache(opened)
+    caches, freed = ([], 0) if parsed["filter"] else prune_cache(opened)  # it has neither labels nor ages
     pruned = opened.prune(every=parsed["all"], volumes=parsed["volumes"], keep=keep)
     for title, lines in (
         ("Deleted Containers:", pruned.containers),
