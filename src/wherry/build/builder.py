@@ -82,7 +82,7 @@ class _Stages:
         self._session.is_cancelled = True
         with self._lock:
             for workspace in self._busy:
-                workspace.end_step()
+                workspace.kill_step()
 
 
 def _warn_unused(session: Session) -> None:

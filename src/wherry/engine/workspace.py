@@ -7,6 +7,7 @@ build that was killed leaves no mount, address or process behind the next comman
 from __future__ import annotations
 
 import os
+import signal
 
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock
@@ -118,6 +119,17 @@ class Workspace:
             )
         )
         return namespace
+
+    def kill_step(self) -> None:
+        """Kill the processes of the step that another thread runs here; that thread takes the rest apart.
+
+        What is only just being started may be missed: call it until the step has ended.
+        """
+        for pid in cgroups.process_ids(self.cgroup):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
 
     def end_step(self) -> None:
         """Kill what a step left running and forget its container."""
