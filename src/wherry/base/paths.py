@@ -72,6 +72,11 @@ class Layout(NamedTuple):
         return f"{self.root}/volumes"
 
     @property
+    def cache_mounts(self) -> str:
+        """One directory for each cache that build steps mount."""
+        return f"{self.root}/cache-mounts"
+
+    @property
     def locks(self) -> str:
         """Lock files; volatile, like the processes that hold them."""
         return f"{self.run}/locks"

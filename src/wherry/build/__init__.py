@@ -1,6 +1,6 @@
 """Floor 5: a Dockerfile and its context become an image: plan, cache keys, executor."""
 
 from wherry.build.builder import build
-from wherry.build.request import BuildRequest, BuildResult
+from wherry.build.request import BuildRequest, BuildResult, Secret
 
-__all__ = ["BuildRequest", "BuildResult", "build"]
+__all__ = ["BuildRequest", "BuildResult", "Secret", "build"]

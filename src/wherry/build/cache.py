@@ -40,6 +40,14 @@ _MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     """,
     "ALTER TABLE build_steps ADD COLUMN created INTEGER NOT NULL DEFAULT 0;",
+    """
+    CREATE TABLE downloads (
+        url TEXT PRIMARY KEY,
+        tag TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        modified INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 FileState = tuple[int, int, int, int, str]
 
@@ -52,6 +60,14 @@ class CachedLayer(NamedTuple):
     blob_size: int
     chain_id: str
     created: int
+
+
+class KnownDownload(NamedTuple):
+    """What a URL gave: the server's entity tag (or empty), the digest, and the last change in seconds."""
+
+    tag: str
+    digest: str
+    modified: int
 
 
 def step_key(*parts: Any) -> str:
@@ -90,9 +106,21 @@ class BuildCache:
             keys = [row[0] for row in connection.execute("SELECT key FROM build_steps")]
             connection.execute("DELETE FROM build_steps")
             connection.execute("DELETE FROM file_digests")
+            connection.execute("DELETE FROM downloads")
             for key in keys:
                 self._store.leases.unpin(BUILD_CACHE + key)
         return len(keys)
+
+    def download(self, url: str) -> KnownDownload | None:
+        """What the URL gave when it was last fetched."""
+        with self._store.database.read() as connection:
+            row = connection.execute("SELECT tag, digest, modified FROM downloads WHERE url = ?", (url,)).fetchone()
+        return KnownDownload(*row) if row else None
+
+    def remember_download(self, url: str, tag: str, digest: str, modified: int) -> None:
+        """What `download` gives from now on."""
+        with self._store.database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO downloads VALUES (?, ?, ?, ?)", (url, tag, digest, modified))
 
     def file_states(self, context: str) -> dict[str, FileState]:
         """What is known of the files of a context: inode, size, mtime and ctime (ns), and the digest they had then."""

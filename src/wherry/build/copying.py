@@ -12,49 +12,63 @@ import stat
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
 from wherry.build.layers import Tree, seconds
-from wherry.build.sources import Digests, Entry, Source
+from wherry.build.sources import Digests, Entry, Selection, Source
+from wherry.dockerfile.modes import change_mode
 from wherry.layer.builder import LayerBuilder, read_xattrs
 from wherry.layer.tarwriter import Meta
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from wherry.build.downloads import Download
     from wherry.layer.digesting import Packed
 
 __all__ = ["Copy", "copy_into_layer", "describe_sources"]
 
 
 class Copy(NamedTuple):
-    """One COPY or ADD with everything resolved. `owner` None keeps (other stages) or is root (context)."""
+    """One COPY or ADD with everything resolved. `owner` None keeps (other stages) or is root (context).
+
+    `mode` is what --chmod says; `inline` are here-documents; `link` layers do not look at what is below them.
+    """
 
     source: Source
-    selected: tuple[str, ...]
+    selected: tuple[Selection, ...]
     destination: str
     owner: tuple[int, int] | None
-    mode: int | None
-    inline: tuple[tuple[str, bytes], ...] = ()  # here-documents: name and content
-    extract: bool = False  # ADD: archives are unpacked
+    mode: str = ""
+    inline: tuple[tuple[str, bytes], ...] = ()  # name and content
+    remote: tuple[Download, ...] = ()
+    unpack: bool = False  # local archives (and remote ones with --unpack) are unpacked
+    link: bool = False
     clamp: int | None = None
     now: int = 0  # seconds, for directories that the copy makes
 
 
 def describe_sources(copy: Copy, digests: Digests | None) -> list[object]:
     """What decides the result, for the cache key: names, kinds, modes, contents; never times."""
-    if copy.source.identity:
-        return [copy.source.identity, [os.path.relpath(path, copy.source.root) for path in copy.selected]]
     described: list[object] = [[name, content.decode("latin-1")] for name, content in copy.inline]
-    for path in copy.selected:
-        described.append(os.path.basename(path))
-        described += [_describe(entry, digests) for entry in _entries(copy.source, path)]
+    described += [[one.name, one.digest] for one in copy.remote]
+    if copy.source.identity:
+        described.append(copy.source.identity)
+        for one in copy.selected:
+            names = None if one.entries is None else [entry.name for entry in one.entries]
+            described.append([os.path.relpath(one.path, copy.source.root), names])
+        return described
+    for one in copy.selected:
+        described.append(os.path.basename(one.path))
+        described += [_describe(entry, digests) for entry in _entries(copy.source, one)]
     return described
 
 
-def _entries(source: Source, path: str) -> list[Entry]:
-    status = os.lstat(path)
+def _entries(source: Source, selection: Selection) -> Sequence[Entry]:
+    if selection.entries is not None:
+        return selection.entries
+    status = os.lstat(selection.path)
     if stat.S_ISDIR(status.st_mode):
-        return source.walk(path)
-    return [Entry("", path, status)]
+        return source.walk(selection.path)
+    return [Entry("", selection.path, status)]
 
 
 def _describe(entry: Entry, digests: Digests | None) -> list[object]:
@@ -88,23 +102,37 @@ class _Copier:
         self._new = tree.new_directory(*owner)
 
     def run(self) -> None:
-        destination = self._copy.destination
-        into = destination.endswith("/") or len(self._copy.selected) + len(self._copy.inline) > 1
+        copy, destination = self._copy, self._copy.destination
+        into = destination.endswith("/") or len(copy.selected) + len(copy.inline) + len(copy.remote) > 1
         target = self._tree.resolve(destination)
         below = self._tree.status_below(target) if target else None
-        is_directory = not target or (below is not None and stat.S_ISDIR(below.st_mode))
-        for path in self._copy.selected:
-            if os.path.isdir(path) and not os.path.islink(path):
-                self._contents(path, target)
-            elif not (self._copy.extract and self._extract(path, target)):
-                inside = into or is_directory
-                name = "/".join(part for part in (target, os.path.basename(path)) if part) if inside else target
-                self._one(Entry("", path, os.lstat(path)), name)
-        for name, content in self._copy.inline:
-            inside = into or is_directory
-            self._write(f"{target}/{name}".lstrip("/") if inside else target, content)
+        inside = into or not target or (below is not None and stat.S_ISDIR(below.st_mode))
+        for one in copy.selected:
+            if one.entries is not None or (os.path.isdir(one.path) and not os.path.islink(one.path)):
+                self._contents(one, target)
+            elif not (copy.unpack and self._extract(one.path, target)):
+                name = _joined(target, os.path.basename(one.path)) if inside else target
+                self._one(Entry("", one.path, os.lstat(one.path)), name)
+        for name, content in copy.inline:
+            self._write(_joined(target, name) if inside else target, content, 0o644, copy.now)
+        for remote in copy.remote:
+            self._fetch(remote, target, inside=inside)
 
-    def _contents(self, path: str, target: str) -> None:
+    def _fetch(self, remote: Download, target: str, *, inside: bool) -> None:
+        """A remote file: as it is, of its last change's time (Dockerfile reference, ADD)."""
+        path = f"{self._scratch}/remote"
+        remote.save(path)
+        try:
+            if self._copy.unpack and self._extract(path, target):
+                return
+            name = _joined(target, remote.name) if inside else target
+            os.chmod(path, 0o600)
+            os.utime(path, (remote.modified, remote.modified))
+            self._one(Entry("", path, os.lstat(path)), name)
+        finally:
+            os.unlink(path)
+
+    def _contents(self, selection: Selection, target: str) -> None:
         below = self._tree.status_below(target) if target else None
         fresh = below is None and bool(target)
         if below is not None and not stat.S_ISDIR(below.st_mode):
@@ -112,9 +140,8 @@ class _Copier:
         if target:
             self._tree.make_parents(target, self._new)
             if not self._builder.has_directory(os.fsencode(target)):
-                mode = self._copy.mode
-                self._tree.take_over(target, self._new if mode is None else self._new._replace(mode=mode))
-        for entry in self._copy.source.walk(path):
+                self._tree.take_over(target, self._new)
+        for entry in _entries(self._copy.source, selection):
             name = f"{target}/{entry.name}" if target else entry.name
             self._entry(entry, name if fresh else self._through_links(name, entry), fresh=fresh)
 
@@ -127,6 +154,9 @@ class _Copier:
 
     def _entry(self, entry: Entry, name: str, *, fresh: bool) -> None:
         if stat.S_ISDIR(entry.status.st_mode):
+            below = None if fresh else self._tree.status_below(name)
+            if below is not None and not stat.S_ISDIR(below.st_mode):
+                raise InvalidInput(f"cannot copy to non-directory: /{name}")
             self._builder_directory(entry, name)
             return
         if not fresh:
@@ -154,7 +184,9 @@ class _Copier:
         uid, gid = (0, 0) if self._copy.source.is_context else (status.st_uid, status.st_gid)
         if self._copy.owner is not None:
             uid, gid = self._copy.owner
-        mode = stat.S_IMODE(status.st_mode) if self._copy.mode is None else self._copy.mode
+        mode = stat.S_IMODE(status.st_mode)
+        if self._copy.mode and not stat.S_ISLNK(status.st_mode):
+            mode = change_mode(self._copy.mode, mode, is_directory=stat.S_ISDIR(status.st_mode))
         return Meta(mode, uid, gid, seconds(status.st_mtime, self._copy.clamp))
 
     def _copy_one(self, entry: Entry, name: str) -> None:
@@ -184,11 +216,11 @@ class _Copier:
         else:
             self._builder.special(encoded, meta, mode, entry.status.st_rdev)
 
-    def _write(self, name: str, content: bytes) -> None:
+    def _write(self, name: str, content: bytes, mode: int, mtime: int) -> None:
         self._tree.make_parents(name, self._new)
         uid, gid = self._copy.owner or (0, 0)
-        mode = 0o644 if self._copy.mode is None else self._copy.mode
-        self._builder.data(os.fsencode(name), Meta(mode, uid, gid, self._copy.now), content)
+        mode = change_mode(self._copy.mode, mode, is_directory=False)
+        self._builder.data(os.fsencode(name), Meta(mode, uid, gid, mtime), content)
 
     def _extract(self, path: str, target: str) -> bool:
         """Unpack an archive beside the layer and copy what it held; False where the file is no archive."""
@@ -200,9 +232,17 @@ class _Copier:
         try:
             if not extract_archive(path, scratch):
                 return False
-            inside = self._copy._replace(source=Source(scratch, identity="archive"), selected=(scratch,))
+            top = Selection(os.path.realpath(scratch))
+            inside = self._copy._replace(
+                source=Source(scratch, identity="archive"), selected=(top,), owner=None, mode=""
+            )
             copier = _Copier(inside, self._builder, self._tree, self._scratch)
-            copier._contents(os.path.realpath(scratch), target)
+            copier._new = self._new
+            copier._contents(top, target)
         finally:
             remove_tree(scratch)
         return True
+
+
+def _joined(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["CONFIGURING", "apply_instruction", "parse_seconds"]
 
 _SHELL = ("/bin/sh", "-c")
+_SIGNALS = frozenset(
+    "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP"
+    " TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ".split()
+)
 
 
 def shell_of(state: StageState) -> tuple[str, ...]:
@@ -38,7 +42,7 @@ def _arg(
     state: StageState, instruction: Instruction, escape: str, given: Mapping[str, str], inherited: Mapping[str, str]
 ) -> StageState:
     arguments = dict(state.arguments)
-    for word in expand_words(instruction.text, {**arguments, **state.environment}, escape):
+    for word in expand_words(instruction.text, {**state.environment, **arguments}, escape):
         name, equals, default = word.partition("=")
         if not name:
             raise InvalidInput(f"dockerfile parse error on line {instruction.line}: ARG names cannot be blank")
@@ -53,17 +57,20 @@ def _arg(
 
 def _env(state: StageState, instruction: Instruction, escape: str) -> StageState:
     variables = state.variables  # every value is expanded with what was there before the instruction
-    environment = state.environment
-    for name, value in _pairs(instruction, escape):
-        environment[expand(name, variables, escape)] = expand(value, variables, escape)
-    return state.changed(env=tuple(f"{name}={value}" for name, value in environment.items()))
+    pairs = _pairs(instruction, escape)
+    given = {expand(name, variables, escape): expand(value, variables, escape) for name, value in pairs}
+    environment = {**state.environment, **given}
+    arguments = {name: value for name, value in state.arguments.items() if name not in given}
+    changed = state.changed(env=tuple(f"{name}={value}" for name, value in environment.items()))
+    return changed._replace(arguments=arguments)
 
 
 def _pairs(instruction: Instruction, escape: str) -> list[tuple[str, str]]:
     try:
         return split_pairs(instruction.text, escape)
     except InvalidInput as error:
-        raise InvalidInput(f"dockerfile parse error on line {instruction.line}: {error.message}") from None
+        words = f"{instruction.name} {error.message}" if error.message.startswith("must have") else error.message
+        raise InvalidInput(f"dockerfile parse error on line {instruction.line}: {words}", hint=error.hint) from None
 
 
 def _label(state: StageState, instruction: Instruction, escape: str) -> StageState:
@@ -109,7 +116,18 @@ def _volume(state: StageState, instruction: Instruction, escape: str) -> StageSt
 
 
 def _stop_signal(state: StageState, instruction: Instruction, escape: str) -> StageState:
-    return state.changed(stop_signal=expand(instruction.text, state.variables, escape))
+    text = expand(instruction.text, state.variables, escape)
+    if not _is_signal(text):
+        raise _bad(instruction, f"Invalid signal: {text}")
+    return state.changed(stop_signal=text)
+
+
+def _is_signal(text: str) -> bool:
+    """A number or a name, with or without SIG, in any case; real-time signals as RTMIN+3."""
+    if text.isdigit():
+        return 0 < int(text) <= 64
+    name = text.upper().removeprefix("SIG")
+    return name in _SIGNALS or re.fullmatch(r"RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?", name) is not None
 
 
 def _shell(state: StageState, instruction: Instruction, _: str) -> StageState:
@@ -122,7 +140,9 @@ def _shell(state: StageState, instruction: Instruction, _: str) -> StageState:
 
 def _onbuild(state: StageState, instruction: Instruction, _: str) -> StageState:
     word = instruction.text.split(None, 1)[0].upper()
-    if word in ("ONBUILD", "FROM", "MAINTAINER"):
+    if word == "ONBUILD":
+        raise _bad(instruction, "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+    if word in ("FROM", "MAINTAINER"):
         raise InvalidInput(
             f"dockerfile parse error on line {instruction.line}: {word} isn't allowed as an ONBUILD trigger"
         )
@@ -135,17 +155,16 @@ def _maintainer(state: StageState, instruction: Instruction, _: str) -> StageSta
 
 def _healthcheck(state: StageState, instruction: Instruction, _: str) -> StageState:
     kind, _, rest = instruction.text.partition(" ")
+    if kind.upper() == "NONE" and rest.strip():
+        raise _bad(instruction, "HEALTHCHECK NONE takes no arguments")
     if kind.upper() == "NONE":
         return state.changed(healthcheck=Healthcheck(("NONE",)))
     if kind.upper() != "CMD" or not rest.strip():
         raise InvalidInput(
-            f"dockerfile parse error on line {instruction.line}: unknown type {kind!r} in HEALTHCHECK (try CMD)"
+            f'dockerfile parse error on line {instruction.line}: Unknown type "{kind.upper()}" in HEALTHCHECK (try CMD)'
         )
     test = ("CMD", *instruction.json) if instruction.json is not None else ("CMD-SHELL", rest.strip())
-    times = {
-        name: parse_seconds(instruction.flag(name))
-        for name in ("interval", "timeout", "start-period", "start-interval")
-    }
+    times = {name: _interval(instruction, name) for name in ("interval", "timeout", "start-period", "start-interval")}
     return state.changed(
         healthcheck=Healthcheck(
             test,
@@ -153,17 +172,47 @@ def _healthcheck(state: StageState, instruction: Instruction, _: str) -> StageSt
             times["timeout"],
             times["start-period"],
             times["start-interval"],
-            int(instruction.flag("retries", "0")),
+            _retries(instruction),
         )
     )
 
 
+def _interval(instruction: Instruction, name: str) -> int:
+    """A time that a flag gives, in nanoseconds: none, or at least a millisecond."""
+    try:
+        value = parse_seconds(instruction.flag(name))
+    except InvalidInput as error:
+        raise _bad(instruction, error.message) from None
+    if 0 < value < 1_000_000:
+        raise _bad(instruction, f'Interval "{name}" cannot be less than 1ms')
+    return value
+
+
+def _retries(instruction: Instruction) -> int:
+    text = instruction.flag("retries", "0")
+    if not text.isdigit():
+        raise _bad(instruction, f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def _bad(instruction: Instruction, why: str) -> InvalidInput:
+    return InvalidInput(f"dockerfile parse error on line {instruction.line}: {why}")
+
+
 def parse_seconds(text: str) -> int:
     """A Go duration in nanoseconds; 0 for empty."""
-    units = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-    if not re.fullmatch(r"(\d+(\.\d+)?(ms|s|m|h))*", text):
+    units = {
+        "ns": 1,
+        "us": 1_000,
+        "µs": 1_000,
+        "ms": 1_000_000,
+        "s": 1_000_000_000,
+        "m": 60_000_000_000,
+        "h": 3_600_000_000_000,
+    }
+    if not re.fullmatch(r"(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))*", text):
         raise InvalidInput(f'time: invalid duration "{text}"')
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
     return round(sum(float(number) * units[unit] for number, unit in parts))
 
 

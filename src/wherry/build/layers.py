@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from _thread import allocate_lock
 
+from wherry.base.errors import InvalidInput
 from wherry.build.cache import CachedLayer
 from wherry.kernel.mounts import overlay
 from wherry.kernel.rooted import resolve_in_root
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Tree", "Views", "make_layer", "seconds"]
 
+_LINKS = 40  # as the kernel
+
 
 def seconds(timestamp: float, clamp: int | None) -> int:
     """A time in whole seconds, not after `clamp`."""
@@ -31,22 +35,28 @@ def seconds(timestamp: float, clamp: int | None) -> int:
 
 
 class Views:
-    """Read-only mounts of chains of layers, one for each, for as long as the workspace lives."""
+    """Read-only mounts of chains of layers, one for each, for as long as the workspace lives; safe between threads."""
 
     def __init__(self, store: Store, workspace: Workspace) -> None:
         self._store = store
         self._workspace = workspace
         self._mounted: dict[str, str] = {}
+        self._lock = allocate_lock()
 
     def of(self, chain: str) -> str:
         """The directory where the chain can be read; empty for no layers."""
         if not chain:
             return ""
-        if chain not in self._mounted:
-            target = self._workspace.subdirectory(f"view-{len(self._mounted)}")
-            overlay(self._store.snapshots.lowers(chain), "", "", target)
-            self._mounted[chain] = target
-        return self._mounted[chain]
+        with self._lock:
+            if chain not in self._mounted:
+                target = self._workspace.subdirectory(f"view-{len(self._mounted)}")
+                overlay(self._store.snapshots.lowers(chain), "", "", target)
+                self._mounted[chain] = target
+            return self._mounted[chain]
+
+    def root(self, chain: str) -> str:
+        """The same, or an empty directory for no layers."""
+        return self.of(chain) or self._workspace.subdirectory("empty")
 
 
 class Tree:
@@ -68,17 +78,34 @@ class Tree:
             return None
 
     def resolve(self, path: str) -> str:
-        """The name, relative to the root, that `path` leads to once every link on the way is followed."""
-        parts = [part for part in path.split("/") if part]
+        """The name, relative to the root, that `path` leads to once every link on the way is followed.
+
+        Links that lead nowhere are followed too. Raises InvalidInput where they lead in a circle.
+        """
+        for _ in range(_LINKS):
+            parts = [part for part in path.split("/") if part]
+            if not self._view or not parts:
+                return "/".join(parts)
+            count, there = self._there(parts)
+            if count == len(parts):
+                return "/".join(there)
+            try:
+                link = os.readlink("/".join([self._view, *there, parts[count]]))
+            except OSError:
+                return "/".join([*there, *parts[count:]])
+            path = os.path.normpath("/".join(["", *there, link] if not link.startswith("/") else [link]))
+            path = "/".join([path, *parts[count + 1 :]])
+        raise InvalidInput(f"too many symbolic links on the way to {path}")
+
+    def _there(self, parts: list[str]) -> tuple[int, list[str]]:
+        """How many of the parts lead to something below this layer, and to what."""
         for count in range(len(parts), 0, -1):
-            if not self._view:
-                break
             try:
                 real = resolve_in_root(self._view, "/".join(parts[:count]))
             except OSError:
                 continue
-            return "/".join([*_relative(real, self._view), *parts[count:]])
-        return "/".join(parts)
+            return count, _relative(real, self._view)
+        return 0, []
 
     def make_parents(self, name: str, meta: Meta) -> None:
         """Make the directories above `name`: as they are below, or new ones with `meta`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
+from wherry.dockerfile import mount_source, parse_trigger
 from wherry.dockerfile.expansion import expand
 
 TYPE_CHECKING = False
@@ -12,17 +13,21 @@ if TYPE_CHECKING:
 
     from wherry.dockerfile import Dockerfile, Instruction, Stage
 
-__all__ = ["PlannedStage", "global_arguments", "plan_stages", "platform_arguments"]
+__all__ = ["PlannedStage", "find_stage", "global_arguments", "plan_stages", "platform_arguments"]
 
 
 class PlannedStage(NamedTuple):
-    """A stage that has to be built: `base` is a reference, `scratch`, or empty where `parent` is another stage."""
+    """A stage that has to be built: `base` is a reference, `scratch`, or empty where `parent` is another stage.
+
+    `needs` are the numbers of all stages that must be there before it.
+    """
 
     stage: Stage
     base: str
     parent: int | None
     title: str
     last: bool
+    needs: frozenset[int] = frozenset()
 
 
 def platform_arguments(architecture: str, variant: str, target: str) -> dict[str, str]:
@@ -49,7 +54,7 @@ def global_arguments(dockerfile: Dockerfile, given: Mapping[str, str], automatic
 def plan_stages(dockerfile: Dockerfile, target: str, arguments: Mapping[str, str]) -> list[PlannedStage]:
     """The stages that the target needs, each after those that it needs. Raises InvalidInput."""
     stages = dockerfile.stages
-    last = _find(stages, target.lower(), len(stages)) if target else len(stages) - 1
+    last = find_stage(stages, target.lower(), len(stages)) if target else len(stages) - 1
     if last is None:
         raise InvalidInput(f'target stage "{target}" could not be found')
     needed: list[int] = []
@@ -62,13 +67,14 @@ def plan_stages(dockerfile: Dockerfile, target: str, arguments: Mapping[str, str
             raise InvalidInput(
                 f"dockerfile parse error on line {stage.line}: base name ({stage.base}) should not be blank"
             )
-        parent = _find(stages, base.lower(), number)
+        parent = find_stage(stages, base.lower(), number)
         named = stage.name or (f"stage-{number}" if len(needed) > 1 else "")
-        planned.append(PlannedStage(stage, "" if parent is not None else base, parent, named, number == last))
+        needs = frozenset(_needs(dockerfile, number, arguments))
+        planned.append(PlannedStage(stage, "" if parent is not None else base, parent, named, number == last, needs))
     return planned
 
 
-def _find(stages: tuple[Stage, ...], name: str, before: int) -> int | None:
+def find_stage(stages: tuple[Stage, ...], name: str, before: int) -> int | None:
     """The number of the stage of that name (or number) among those before `before`; the latest of a name wins."""
     for stage in reversed(stages[:before]):
         if stage.name and stage.name == name:
@@ -79,19 +85,33 @@ def _find(stages: tuple[Stage, ...], name: str, before: int) -> int | None:
 def _need(dockerfile: Dockerfile, number: int, arguments: Mapping[str, str], needed: list[int]) -> None:
     if number in needed:
         return
-    stage = dockerfile.stages[number]
-    parents = [_find(dockerfile.stages, expand(stage.base, arguments, dockerfile.escape).lower(), number)]
-    parents += [_find(dockerfile.stages, source.lower(), number) for source in _sources(stage.instructions)]
-    for parent in parents:
-        if parent is not None:
-            _need(dockerfile, parent, arguments, needed)
+    for parent in _needs(dockerfile, number, arguments):
+        _need(dockerfile, parent, arguments, needed)
     needed.append(number)
+
+
+def _needs(dockerfile: Dockerfile, number: int, arguments: Mapping[str, str]) -> list[int]:
+    """The earlier stages that a stage begins with, copies from or mounts, by its own words or its parent's ONBUILD."""
+    stage = dockerfile.stages[number]
+    parent = find_stage(dockerfile.stages, expand(stage.base, arguments, dockerfile.escape).lower(), number)
+    names = _sources(stage.instructions)
+    if parent is not None:
+        names += _sources(_triggers(dockerfile.stages[parent]))
+    found = [parent, *(find_stage(dockerfile.stages, name.lower(), number) for name in names)]
+    return [one for one in dict.fromkeys(found) if one is not None]
+
+
+def _triggers(stage: Stage) -> tuple[Instruction, ...]:
+    texts = [one.text for one in stage.instructions if one.name == "ONBUILD"]
+    return tuple(parse_trigger(text) for text in texts)
 
 
 def _sources(instructions: tuple[Instruction, ...]) -> list[str]:
     """What COPY --from and RUN --mount=from= name."""
     found = [instruction.flag("from") for instruction in instructions if instruction.name == "COPY"]
     for instruction in instructions:
-        for mount in instruction.all_flags("mount"):
-            found += [field[5:] for field in mount.split(",") if field.startswith("from=")]
+        try:
+            found += [mount_source(text) for text in instruction.all_flags("mount")]
+        except InvalidInput as error:
+            raise InvalidInput(f"dockerfile parse error on line {instruction.line}: {error.message}") from None
     return [name for name in found if name]

@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+from wherry.base.errors import NotFound
 from wherry.base.values import NamedTuple
 
-__all__ = ["BuildRequest", "BuildResult"]
+__all__ = ["BuildRequest", "BuildResult", "Secret"]
+
+
+class Secret(NamedTuple):
+    """A secret for steps: the content of the file `path`, read when a step needs it, or else `value`."""
+
+    path: str = ""
+    value: bytes = b""
+
+    def read(self) -> bytes:
+        """Its bytes. Raises NotFound."""
+        if not self.path:
+            return self.value
+        try:
+            with open(self.path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise NotFound(f"cannot read the secret {self.path}: {error.strerror}") from None
 
 
 class BuildRequest(NamedTuple):
@@ -26,6 +44,7 @@ class BuildRequest(NamedTuple):
     add_hosts: tuple[str, ...] = ()
     ca_bundle: str = ""  # a file that steps see while they run; empty for none
     shm_size: int = 67_108_864
+    secrets: dict[str, Secret] = {}  # noqa: RUF012
 
 
 class BuildResult(NamedTuple):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 
 from wherry.base.errors import StepFailed
 from wherry.base.files import atomic_write
 from wherry.base.values import NamedTuple
+from wherry.build.mounting import MountedSources, StepMount
+from wherry.build.stubs import Stubs
 from wherry.kernel import capabilities, cgroups
 from wherry.kernel.mounts import overlay, unmount_below
 from wherry.kernel.seccomp import default_profile
@@ -20,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wherry.build.request import Secret
+    from wherry.engine.cache_mounts import CacheMounts
     from wherry.engine.workspace import Workspace
     from wherry.layer.digesting import Packed
 
@@ -36,11 +39,12 @@ CA_VARIABLES = (
     "GIT_SSL_CAINFO",
     "AWS_CA_BUNDLE",
 )
-_STUBS = ("proc", "sys", "dev", "etc/resolv.conf", "etc/hosts", "etc/hostname", _CA[1:])
+_FILES = ("/etc/resolv.conf", "/etc/hosts")
+_DIRECTORIES = ("/proc", "/sys", "/dev")
 
 
 class Step(NamedTuple):
-    """One RUN with everything resolved. `files` are here-documents: path in the container and content."""
+    """One RUN with everything resolved. `scripts` are here-documents: path in the container and content."""
 
     args: tuple[str, ...]
     environment: tuple[str, ...]
@@ -49,11 +53,14 @@ class Step(NamedTuple):
     network: str
     line: int
     shown: str
+    caches: CacheMounts
     ca_bundle: str = ""
     add_hosts: tuple[str, ...] = ()
     shm_size: int = 67_108_864
     clamp: int | None = None
     scripts: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[StepMount, ...] = ()
+    secrets: dict[str, Secret] = {}  # noqa: RUF012 (a value is never changed)
 
 
 def run_into_layer(
@@ -66,15 +73,34 @@ def run_into_layer(
     output: Callable[[int, bytes], None],
 ) -> Packed:
     """Run the step and pack what it changed. Raises StepFailed with the command's exit code."""
+    scratch = f"{os.path.dirname(upper)}/mounts"
+    with MountedSources(step.mounts, workspace, scratch, step.caches, step.secrets) as sources:
+        stubs = _run(step, workspace, sources, lowers, upper, work, output)
+    stubs.remove(upper)
+    return pack_upper(upper, lowers, sink, clamp_mtime=step.clamp, settle=True)
+
+
+def _run(
+    step: Step,
+    workspace: Workspace,
+    sources: MountedSources,
+    lowers: list[str],
+    upper: str,
+    work: str,
+    output: Callable[[int, bytes], None],
+) -> Stubs:
+    """Run the step over its layers; the mount points that were made for it."""
     from wherry.runtime.execution import run_to_end
 
     rootfs = workspace.subdirectory("rootfs")
-    missing = _missing_stubs(lowers)
+    bundle = sources.directory or workspace.directory
     overlay(lowers or [workspace.subdirectory("empty")], upper, work, rootfs)
     try:
-        spec = build_spec(_request(step, workspace, rootfs))
-        atomic_write(f"{workspace.directory}/config.json", json.dumps(spec).encode(), durable=False)
-        code = run_to_end(workspace.runtime(), workspace.id, workspace.directory, output)
+        mounts = [*_mounts(step, workspace), *sources.mounts]
+        stubs = _make_stubs(rootfs, mounts)
+        spec = build_spec(_request(step, workspace, rootfs, mounts, sources.environment))
+        atomic_write(f"{bundle}/config.json", json.dumps(spec).encode(), mode=0o600, durable=False)
+        code = run_to_end(workspace.runtime(), workspace.id, bundle, output)
     finally:
         workspace.end_step()
         unmount_below(rootfs)
@@ -84,37 +110,24 @@ def run_into_layer(
             exit_code=code,
             hint=f"line {step.line} of the Dockerfile: {step.shown}",
         )
-    _remove_stubs(upper, missing)
-    return pack_upper(upper, lowers, sink, clamp_mtime=step.clamp, settle=True)
+    return stubs
 
 
-def _missing_stubs(lowers: list[str]) -> list[str]:
-    """The mount points that no layer has, so that they appear in the step's layer only because of the mounts."""
-    missing = []
-    for stub in _STUBS:
-        parts = stub.split("/")
-        for count in range(1, len(parts) + 1):
-            name = "/".join(parts[:count])
-            if name not in missing and not any(os.path.lexists(f"{lower}/{name}") for lower in lowers):
-                missing.append(name)
-    return missing
+def _make_stubs(rootfs: str, mounts: list[Mount]) -> Stubs:
+    """Make the mount points that the image lacks; what lies in another mount is the runtime's to make."""
+    stubs = Stubs(rootfs)
+    inside: list[str] = []
+    for target in _DIRECTORIES:
+        stubs.make(target, directory=True)
+        inside.append(f"{target}/")
+    for mount in mounts:
+        if not mount.destination.startswith(tuple(inside)):
+            stubs.make(mount.destination, directory=mount.kind != "bind" or os.path.isdir(mount.source))
+        inside.append(f"{mount.destination}/")
+    return stubs
 
 
-def _remove_stubs(upper: str, missing: list[str]) -> None:
-    """Remove the mount points again, unless the step put something of its own there."""
-    for name in reversed(missing):
-        path = f"{upper}/{name}"
-        try:
-            status = os.lstat(path)
-            if stat.S_ISDIR(status.st_mode):
-                os.rmdir(path)
-            elif stat.S_ISREG(status.st_mode) and not status.st_size:
-                os.unlink(path)
-        except OSError:
-            continue
-
-
-def _request(step: Step, workspace: Workspace, rootfs: str) -> SpecRequest:
+def _request(step: Step, workspace: Workspace, rootfs: str, mounts: list[Mount], secrets: list[str]) -> SpecRequest:
     namespaces = {"mount": "", "pid": "", "ipc": "", "uts": ""}
     namespace = workspace.network(step.network)
     if namespace:
@@ -123,7 +136,7 @@ def _request(step: Step, workspace: Workspace, rootfs: str) -> SpecRequest:
         namespaces["cgroup"] = ""
     user = resolve_user(rootfs, step.user)
     granted, _ = capabilities.resolve((), (), privileged=False, available=capabilities.held())
-    environment = dict(entry.partition("=")[::2] for entry in step.environment)
+    environment = dict(entry.partition("=")[::2] for entry in (*step.environment, *secrets))
     environment.setdefault("HOME", user.home)
     if step.ca_bundle:
         for name in CA_VARIABLES:
@@ -139,7 +152,7 @@ def _request(step: Step, workspace: Workspace, rootfs: str) -> SpecRequest:
         gid=user.gid,
         groups=user.groups,
         hostname="buildkitsandbox",
-        mounts=tuple(_mounts(step, workspace)),
+        mounts=tuple(mounts),
         capabilities=granted,
         seccomp=default_profile(granted, os.uname().machine),
         sysctls={"net.ipv4.ip_unprivileged_port_start": "0"} if namespace else {},
@@ -154,10 +167,9 @@ def _mounts(step: Step, workspace: Workspace) -> list[Mount]:
     with open("/etc/resolv.conf", encoding="utf-8", errors="replace") as file:
         host = file.read()
     extra = [entry.partition(":")[::2] for entry in step.add_hosts]
-    files = {
-        "/etc/resolv.conf": resolv_conf(host, (), (), (), own_network=step.network != "host"),
-        "/etc/hosts": hosts_file((), "", "", [(name, address) for name, address in extra]),
-    }
+    resolvers = resolv_conf(host, (), (), (), own_network=step.network != "host")
+    names = hosts_file((), "", "", [(name, address) for name, address in extra])
+    files = dict(zip(_FILES, (resolvers, names), strict=True))
     for path, content in (*files.items(), *step.scripts):
         with open(f"{directory}/{os.path.basename(path)}", "w", encoding="utf-8") as file:
             file.write(content)

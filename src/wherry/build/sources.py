@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import time
+from _thread import allocate_lock
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from wherry.build.cache import BuildCache, FileState
 
-__all__ = ["Entry", "Source"]
+__all__ = ["Digests", "Entry", "Selection", "Source"]
 
 _SETTLED = 100_000_000  # a file changed less than this many nanoseconds ago may change again within one tick
 _WILD = frozenset("*?[")
@@ -34,6 +36,13 @@ class Entry(NamedTuple):
     name: str
     path: str
     status: os.stat_result
+
+
+class Selection(NamedTuple):
+    """What one source argument selected: `path` itself, or where `entries` is not None, those as what is in it."""
+
+    path: str
+    entries: tuple[Entry, ...] | None = None
 
 
 class Source:
@@ -50,8 +59,56 @@ class Source:
         """The real paths of what a source argument means. Raises InvalidInput where a plain name means nothing."""
         clean = os.path.normpath("/" + pattern).lstrip("/")
         if not _WILD.intersection(clean):
-            return [self._plain(clean, pattern)]
+            return [self.select_one(pattern)]
         return [path for path in self._matches(clean) if not self._is_ignored(path)]
+
+    def select_one(self, name: str) -> str:
+        """The real path of what a name means, in which no letter is special. Raises InvalidInput for nothing."""
+        return self._plain(os.path.normpath("/" + name).lstrip("/"), name)
+
+    def select_leaving_out(self, pattern: str, exclude: IgnorePatterns) -> list[Selection]:
+        """As `select`, without what `exclude` matches: by its own name, or below a directory by the path there."""
+        found = []
+        for path in self.select(pattern):
+            if os.path.isdir(path) and not os.path.islink(path):
+                found.append(Selection(path, tuple(_kept(self.walk(path), exclude))))
+            elif not exclude.excludes(os.path.basename(path)):
+                found.append(Selection(path))
+        return found
+
+    def select_with_parents(self, pattern: str, exclude: IgnorePatterns) -> Selection:
+        """What COPY --parents takes: what matches, with its parents below the root, or below what is before `/./`.
+
+        Patterns may hold `**`; matched directories come whole (Dockerfile reference, COPY --parents).
+        """
+        before, _, rest = pattern.partition("/./") if "/./" in pattern else ("", "", pattern)
+        top = self.select_one(before)
+        wanted = os.path.normpath("/" + rest).lstrip("/")
+        expression = re.compile(match_to_regex(wanted) + "(/.*)?" if wanted else ".*", re.DOTALL)
+        entries = self._below(top, wanted, pattern)
+        needed = {entry.name for entry in _kept(entries, exclude) if expression.fullmatch(entry.name)}
+        for name in list(needed):
+            parts = name.split("/")
+            needed.update("/".join(parts[:count]) for count in range(1, len(parts)))
+        return Selection(top, tuple(entry for entry in entries if entry.name in needed))
+
+    def _below(self, top: str, wanted: str, pattern: str) -> list[Entry]:
+        """What is below `top` as far as `wanted` may match it: its plain beginning, and all that is in that."""
+        plain: list[str] = []
+        for part in wanted.split("/"):
+            if not part or _WILD.intersection(part):
+                break
+            plain.append(part)
+        entries = []
+        path = top
+        for count in range(1, len(plain) + 1):
+            name = "/".join(plain[:count])
+            path = self._plain(os.path.relpath(f"{top}/{name}", self.root), pattern)
+            entries.append(Entry(name, path, os.lstat(path)))
+        if os.path.isdir(path):
+            prefix = "".join(part + "/" for part in plain)
+            entries += [entry._replace(name=prefix + entry.name) for entry in self.walk(path)]
+        return entries
 
     def _plain(self, name: str, pattern: str) -> str:
         try:
@@ -78,8 +135,6 @@ class Source:
         return self._ignore is not None and relative != "." and self._ignore.excludes(relative)
 
     def _matches(self, pattern: str) -> list[str]:
-        import re
-
         found = [self.root]
         for part in pattern.split("/"):
             expression = re.compile(match_to_regex(part))
@@ -142,6 +197,10 @@ class Source:
             yield Entry(prefix + entry.name, entry.path, entry.stat(follow_symlinks=False)), not ignored, is_directory
 
 
+def _kept(entries: list[Entry], exclude: IgnorePatterns) -> list[Entry]:
+    return [entry for entry in entries if not exclude.excludes(entry.name)]
+
+
 class Digests:
     """The digests of a context's files, read only where inode, size or times say that they may have changed."""
 
@@ -150,6 +209,7 @@ class Digests:
         self._root = root
         self._known = cache.file_states(root)
         self._new: dict[str, FileState] = {}
+        self._lock = allocate_lock()
 
     def of(self, entry: Entry) -> str:
         """The digest of a regular file."""
@@ -162,15 +222,17 @@ class Digests:
             return known[4]
         digest = _digest(entry.path)
         if time.time_ns() - max(state[2], state[3]) > _SETTLED:
-            self._new[name] = (*state, digest)
+            with self._lock:
+                self._new[name] = (*state, digest)
         return digest
 
     def save(self) -> None:
         """Remember what was read."""
-        if self._new:
-            self._cache.remember_files(self._root, self._new)
-            self._known.update(self._new)
-            self._new = {}
+        with self._lock:
+            new, self._new = self._new, {}
+        if new:
+            self._cache.remember_files(self._root, new)
+            self._known.update(new)
 
 
 def _digest(path: str) -> str:

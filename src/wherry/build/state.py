@@ -14,7 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.build.cache import CachedLayer
 
-__all__ = ["StageState"]
+__all__ = ["PROXIES", "StageState"]
+
+_UPPER = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+PROXIES = (*_UPPER, *(name.lower() for name in _UPPER))  # arguments that are known undeclared
 
 
 class StageState(NamedTuple):
@@ -22,7 +25,7 @@ class StageState(NamedTuple):
 
     config: ImageConfig
     layers: tuple[Descriptor, ...] = ()
-    arguments: dict[str, str] = {}  # noqa: RUF012 (declared ARGs with their values; never changed in place)
+    arguments: dict[str, str] = {}  # noqa: RUF012 (declared ARGs that no later ENV replaced; never changed in place)
     has_command: bool = False  # CMD was given in this stage, so ENTRYPOINT does not clear it
 
     @property
@@ -42,15 +45,13 @@ class StageState(NamedTuple):
 
     @property
     def variables(self) -> dict[str, str]:
-        """What words are expanded with: arguments, and ENV over them."""
-        return {**self.arguments, **self.environment}
+        """What words are expanded with: ENV and arguments; of one name, what was said last."""
+        return {**self.environment, **self.arguments}
 
     @property
     def step_environment(self) -> tuple[str, ...]:
         """What a RUN step gets: ENV and the declared arguments."""
-        values = {"PATH": DEFAULT_PATH, **self.environment}
-        for name, value in self.arguments.items():
-            values.setdefault(name, value)
+        values = {"PATH": DEFAULT_PATH, **self.variables}
         return tuple(f"{name}={value}" for name, value in values.items())
 
     @property

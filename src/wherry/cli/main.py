@@ -29,6 +29,7 @@ _VERBS = {
     "attach": ("lifecycle", "Attach to a running container"),
     "base": ("base", "Base images from the distribution's own packages"),
     "build": ("build", "Build an image from a Dockerfile"),
+    "builder": ("builder", "Build images, and remove the build cache"),
     "compose": ("compose", "Run the services of a Compose file"),
     "container": ("container", "Manage containers"),
     "copy": ("copy", "Copy an image between registries, layouts, archives and the store"),

@@ -68,18 +68,34 @@ class _Plain:
         print(text, file=self._stream, flush=True)
 
 
+class _Task:
+    """One that runs: what it is, since when, how far, and the end of its output."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.begun = time.monotonic()
+        self.advance = ""
+        self.tail: list[str] = []
+        self.partial = b""
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.begun
+
+    def output(self, data: bytes, kept: int) -> None:
+        lines = (self.partial + data).replace(b"\r", b"\n").split(b"\n")
+        self.partial = lines.pop()
+        self.tail = (self.tail + [line.decode(errors="replace") for line in lines])[-kept:]
+
+
 class _Live:
-    """Finished tasks stay as lines; below them the running task with its last lines of output, drawn anew."""
+    """Finished tasks stay as lines; below them those that run, each with its last lines of output, drawn anew."""
 
     _KEPT = 6
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._titles: dict[str, str] = {}
-        self._begun: dict[str, float] = {}
-        self._tail: list[str] = []
-        self._partial = b""
-        self._advance = ""
+        self._running: dict[str, _Task] = {}
         self._drawn: list[int] = []  # the width of each line that is to be drawn anew
         self._last = 0.0
 
@@ -87,51 +103,53 @@ class _Live:
         if isinstance(event, Warned):
             self._settle(f"\x1b[33mWARNING: {event.message}\x1b[0m")
         elif isinstance(event, Started):
-            self._titles[event.task] = event.title
-            self._begun[event.task] = time.monotonic()
-            self._tail, self._partial, self._advance = [], b"", ""
-            self._draw(event.task)
-        elif isinstance(event, Output):
-            lines = (self._partial + event.data).replace(b"\r", b"\n").split(b"\n")
-            self._partial = lines.pop()
-            self._tail = (self._tail + [line.decode(errors="replace") for line in lines])[-self._KEPT :]
-            self._draw(event.task)
-        elif isinstance(event, Advanced):
-            self._advance = (
-                f" {event.done}/{event.total} {event.unit}" if event.total else f" {event.done} {event.unit}"
-            )
-            if time.monotonic() - self._last > 0.1:
-                self._draw(event.task)
-        elif isinstance(event, Turned):
-            self._titles[event.task] = f"{event.task}: {event.state}"
-        else:
+            self._running[event.task] = _Task(event.title)
+            self._draw()
+        elif isinstance(event, Finished):
             self._finish(event)
+        else:
+            self._go_on(event)
+
+    def _go_on(self, event: Output | Advanced | Turned) -> None:
+        task = self._running.setdefault(event.task, _Task(event.task))
+        if isinstance(event, Turned):
+            task.title = f"{event.task}: {event.state}"
+            return
+        if isinstance(event, Output):
+            task.output(event.data, self._KEPT)
+            self._draw()
+            return
+        whole = f"/{event.total}" if event.total else ""
+        task.advance = f" {event.done}{whole} {event.unit}"
+        if time.monotonic() - self._last > 0.1:
+            self._draw()
 
     def _finish(self, event: Finished) -> None:
-        title = self._titles.get(event.task, event.task)
-        seconds = time.monotonic() - self._begun.get(event.task, time.monotonic())
+        task = self._running.pop(event.task, None) or _Task(event.task)
         if event.error:
-            tail = "".join(f"\n   {line}" for line in [*self._tail, self._partial.decode(errors="replace")] if line)
-            self._settle(f"\x1b[31m✗ {title}  {seconds:.1f}s\x1b[0m{tail}")
+            tail = "".join(f"\n   {line}" for line in [*task.tail, task.partial.decode(errors="replace")] if line)
+            self._settle(f"\x1b[31m✗ {task.title}  {task.seconds:.1f}s\x1b[0m{tail}")
         else:
             mark = "\x1b[36m= " if event.cached else "\x1b[32m✓ "
-            self._settle(f"{mark}{title}\x1b[0m  {'cached' if event.cached else f'{seconds:.1f}s'}")
+            self._settle(f"{mark}{task.title}\x1b[0m  {'cached' if event.cached else f'{task.seconds:.1f}s'}")
+        if self._running:
+            self._draw()
 
     def _settle(self, line: str) -> None:
         self._erase()
         self._stream.write(line + "\n")
         self._stream.flush()
 
-    def _draw(self, task: str) -> None:
+    def _draw(self) -> None:
         self._erase()
         self._last = time.monotonic()
         columns, rows = self._size()
-        seconds = self._last - self._begun.get(task, self._last)
-        lines = [
-            f"• {self._titles.get(task, task)}  {seconds:.1f}s{self._advance}",
-            *(f"   {line}" for line in self._tail),
-        ]
-        shown = [_fit(line, columns - 1) for line in [lines[0], *lines[1:][-max(rows - 2, 0) :]]]
+        kept = max(1, self._KEPT // len(self._running))
+        lines = []
+        for task in self._running.values():
+            lines.append(f"• {task.title}  {task.seconds:.1f}s{task.advance}")
+            lines += [f"   {line}" for line in task.tail[-kept:]]
+        shown = [_fit(line, columns - 1) for line in [*lines[:1], *lines[1:][-max(rows - 2, 0) :]]]
         self._stream.write("".join(f"{line}\n" for line in shown))
         self._stream.flush()
         self._drawn = [sum(map(_cells, line)) for line in shown]

@@ -169,8 +169,12 @@ class _Lexer:
         operator = self._operator()
         if operator == "}":
             return self._variables.get(name, "")
-        word = self._until_brace()
-        return self._substitute(name, operator, word)
+        if operator in ("/", "//"):
+            pattern, replacement = self._until("/", raw=True), self._until("}", raw=True)
+            expression = re.compile(_glob(pattern, greedy=True))
+            count = 0 if operator == "//" else 1
+            return expression.sub(lambda _: replacement, self._variables.get(name, ""), count=count)
+        return self._substitute(name, operator, self._until("}", raw=operator[0] in "#%"))
 
     def _operator(self) -> str:
         for operator in ("}", ":-", ":+", ":?", "##", "%%", "//", "-", "+", "?", "#", "%", "/"):
@@ -179,14 +183,16 @@ class _Lexer:
                 return operator
         raise InvalidInput(f"unsupported modifier in substitution: {self._text!r}")
 
-    def _until_brace(self) -> str:
-        """The word up to the closing brace, expanded."""
+    def _until(self, stop: str, *, raw: bool) -> str:
+        """The word up to `stop`, expanded; `raw` keeps escapes, which take the meaning from letters of a pattern."""
         word = ""
         while (letter := self._peek()) is not None:
-            if letter == "}":
+            if letter == stop:
                 self._next()
                 return word
-            if letter == "$":
+            if raw and letter == self._escape:
+                word += self._next() + (self._next() if self._peek() is not None else "")
+            elif letter == "$":
                 word += self._dollar()
             elif letter == "'":
                 word += self._single()
@@ -194,7 +200,7 @@ class _Lexer:
                 word += self._double()
             else:
                 word += self._plain()
-        raise InvalidInput(f"syntax error: missing '}}' in {self._text!r}")
+        raise InvalidInput(f"syntax error: missing '{stop}' in substitution: {self._text!r}")
 
     def _substitute(self, name: str, operator: str, word: str) -> str:
         value = self._variables.get(name)
@@ -214,10 +220,6 @@ class _Lexer:
 
 
 def _trim(value: str, operator: str, word: str) -> str:
-    if operator in ("/", "//"):
-        pattern, _, replacement = word.partition("/")
-        expression = re.compile(_glob(pattern, greedy=True))
-        return expression.sub(lambda _: replacement, value, count=0 if operator == "//" else 1)
     greedy = len(operator) == 2
     if operator[0] == "#":
         match = re.match(_glob(word, greedy=greedy), value)
@@ -229,6 +231,11 @@ def _trim(value: str, operator: str, word: str) -> str:
 
 
 def _glob(pattern: str, *, greedy: bool) -> str:
-    """A shell pattern of `*` and `?` as a regular expression."""
-    star = ".*" if greedy else ".*?"
-    return "".join(star if letter == "*" else "." if letter == "?" else re.escape(letter) for letter in pattern)
+    """A shell pattern of `*`, `?` and escapes as a regular expression; brackets mean themselves."""
+    wild = {"*": ".*" if greedy else ".*?", "?": "."}
+    return re.sub(
+        r"\\(.)|(.)",
+        lambda match: re.escape(match[1]) if match[1] else wild.get(match[2], re.escape(match[2])),
+        pattern,
+        flags=re.DOTALL,
+    )

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Dockerfile", "Heredoc", "Instruction", "Stage", "parse_dockerfile"]
+__all__ = ["Dockerfile", "Heredoc", "Instruction", "Stage", "parse_dockerfile", "parse_trigger"]
 
 _INSTRUCTIONS = (
     "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER VOLUME"
@@ -98,6 +98,14 @@ def parse_dockerfile(text: str) -> Dockerfile:
     if not instructions:
         raise InvalidInput("the Dockerfile cannot be empty", hint="it needs at least a FROM instruction")
     return _stages(directives, instructions)
+
+
+def parse_trigger(text: str) -> Instruction:
+    """The instruction that an ONBUILD holds. Raises InvalidInput."""
+    instructions = _instructions(text.split("\n"), "\\")
+    if len(instructions) != 1:
+        raise InvalidInput(f"ONBUILD needs one instruction: {text!r}")
+    return instructions[0]
 
 
 def _directives(lines: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import os
 
 from wherry.base.clock import system_clock
 from wherry.engine.assembly import Assembly
+from wherry.engine.cache_mounts import CacheMounts
 from wherry.engine.connecting import Connections
 from wherry.engine.containers import Containers
 from wherry.engine.exchange import Exchange
@@ -47,6 +48,7 @@ class Engine:
         self.volumes = Volumes(store.database, layout, clock, records.volume_users)
         self._connections = Connections(layout, records, self.networks, self.firewall, self.names)
         self._assembly = Assembly(layout, store, records, self._connections, self.volumes, self.runtime)
+        self.cache_mounts = CacheMounts(layout)
         self.workspaces = Workspaces(layout, self.networks, self.firewall, self.runtime)
         self.lifecycle = Lifecycle(layout, store, records, self._assembly, self.runtime, clock)
         self.exchange = Exchange(store, layout.root, os.environ)

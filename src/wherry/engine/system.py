@@ -87,7 +87,10 @@ def _volumes(engine: Engine) -> UsageLine:
 
 def _unused(engine: Engine) -> UsageLine:
     garbage = engine.store.collect(dry_run=True, cached=False)
-    return UsageLine("Build Cache", len(garbage.snapshots), 0, garbage.bytes, garbage.bytes)
+    mounts = engine.cache_mounts.all()
+    size = garbage.bytes + sum(mounts.values())
+    idle = size - sum(mounts[name] for name in mounts if engine.cache_mounts.is_used(name))
+    return UsageLine("Build Cache", len(garbage.snapshots) + len(mounts), 0, size, idle)
 
 
 def information(engine: Engine) -> dict[str, Any]:

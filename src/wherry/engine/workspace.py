@@ -7,6 +7,7 @@ build that was killed leaves no mount, address or process behind the next comman
 from __future__ import annotations
 
 import os
+import signal
 
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock
@@ -100,7 +101,7 @@ class Workspace:
 
         if mode == "host":
             return ""
-        namespace = f"{self.directory}/netns"
+        namespace = f"{self.directory}/netns-{mode}"
         if os.path.exists(namespace):
             return namespace
         if mode == "none":
@@ -114,6 +115,17 @@ class Workspace:
         connect(Endpoint(name, namespace, (cable,), network.gateway, self._owner.layout.tag))
         return namespace
 
+    def kill_step(self) -> None:
+        """Kill the processes of the step that another thread runs here; that thread takes the rest apart.
+
+        What is only just being started may be missed: call it until the step has ended.
+        """
+        for pid in cgroups.process_ids(self.cgroup):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
     def end_step(self) -> None:
         """Kill what a step left running and forget its container."""
         if os.path.isdir(f"{self._owner.layout.run}/runtime/{self.id}"):
@@ -126,6 +138,7 @@ class Workspace:
 
         self.end_step()
         unmount_below(self.directory)
-        disconnect(f"{self.directory}/netns")
+        for mode in ("default", "none"):
+            disconnect(f"{self.directory}/netns-{mode}")
         self._owner.networks.free_addresses(self.id)
         remove_tree(self.directory, on_busy=unmount_below)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from _thread import _local  # `threading.local` without the module, which most commands do not need
 
 from wherry.base.errors import Conflict, Corrupt, Unavailable
 
@@ -48,22 +49,26 @@ class _Write:
 
 
 class Database:
-    """Opened when first used. Upper floors register their own tables with `migrate`.
+    """Opened when first used, by each thread for itself: a connection's transaction belongs to one thread alone.
 
-    One object is for one thread at a time. With `durable`, a transaction that has ended survives a power cut.
+    Upper floors register their own tables with `migrate`. With `durable`, a transaction that has ended survives a power
+    cut.
     """
 
     def __init__(self, path: str, *, durable: bool = False) -> None:
         self._path = path
         self._durable = durable
-        self._opened: sqlite3.Connection | None = None
+        self._own = _local()
+        self._opened: list[sqlite3.Connection] = []
         self._versions: dict[str, int] = {}
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            self._opened = self._open()
-        return self._opened
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._open()
+            self._opened.append(connection)
+        return connection
 
     def _open(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), mode=0o711, exist_ok=True)
@@ -120,10 +125,10 @@ class Database:
         return _Write(self._connection)
 
     def close(self) -> None:
-        """Give the file back; the next use opens it again."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        """Give the file back, for every thread: none may be using it. The next use opens it again."""
+        self._own = _local()
+        while self._opened:
+            self._opened.pop().close()
 
 
 def _statements(script: str) -> Iterator[str]:

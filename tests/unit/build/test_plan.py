@@ -41,6 +41,16 @@ def test_arguments_before_from():
     assert platform_arguments("arm", "v7", "")["TARGETPLATFORM"] == "linux/arm/v7"
 
 
+def test_what_a_stage_needs_is_known_before():
+    parsed = parse_dockerfile("FROM a AS x\nONBUILD COPY --from=y /f /\nFROM b AS z\nFROM x\nCOPY --from=z /g /\n")
+    planned = plan_stages(parsed, "", {})
+    assert [(one.stage.number, set(one.needs)) for one in planned] == [(0, set()), (1, set()), (2, {0, 1})]
+    parsed = parse_dockerfile("FROM b AS y\nFROM a AS x\nONBUILD COPY --from=y /f /\nFROM x\n")
+    assert set(plan_stages(parsed, "", {})[-1].needs) == {0, 1}
+    with pytest.raises(InvalidInput, match="line 2: invalid field"):
+        plan("FROM a\nRUN --mount=target true\n")
+
+
 def test_blank_bases_and_unknown_targets_are_refused():
     with pytest.raises(InvalidInput, match="should not be blank"):
         plan("FROM $NOPE\n")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from wherry.base.errors import InvalidInput
 from wherry.dockerfile.expansion import expand, expand_content, expand_words, split_pairs
 
-VARIABLES = {"A": "one", "EMPTY": "", "F": "a/b/c.tar.gz", "W": "x y"}
+VARIABLES = {"A": "one", "EMPTY": "", "F": "a/b/c.tar.gz", "W": "x y", "S": "*a?b?"}
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ VARIABLES = {"A": "one", "EMPTY": "", "F": "a/b/c.tar.gz", "W": "x y"}
         ("${F#*/} ${F##*/} ${F%.*} ${F%%.*}", "b/c.tar.gz c.tar.gz a/b/c.tar a/b/c"),
         ("${F/b/X} ${F//a/X}", "a/X/c.tar.gz X/b/c.tXr.gz"),
         ("${NOPE:-${A}}", "one"),
+        ("${S#\\*} ${S#*\\*} ${S%\\?} ${S/\\*/x} ${F/\\//-}", "a?b? a?b? *a?b xa?b? a-b/c.tar.gz"),
+        ("${F#[a]} ${F%$A}", "a/b/c.tar.gz a/b/c.tar.gz"),
         ("'$A' \"$A\" \\$A", "$A one $A"),
         ("a$", "a$"),
         ('"a\\"b"', 'a"b'),
@@ -28,7 +30,9 @@ def test_every_form(text, expected):
     assert expand(text, VARIABLES) == expected
 
 
-@pytest.mark.parametrize("text", ["${", "${A", "${A!x}", "'open", '"open', "${}", "${NOPE:?must}"])
+@pytest.mark.parametrize(
+    "text", ["${", "${A", "${A!x}", "'open", '"open', "${}", "${NOPE:?must}", "${A/x}", "${A//x}", "${A:1}"]
+)
 def test_mistakes_are_refused(text):
     with pytest.raises(InvalidInput):
         expand(text, VARIABLES)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import sys
 
-from wherry.base.errors import InvalidInput
+from wherry.base.errors import InvalidInput, NotFound
 from wherry.cli.context import engine
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wherry.build import BuildRequest
+    from wherry.build import BuildRequest, Secret
     from wherry.cli.flags import Parsed
 
-__all__ = ["run"]
+__all__ = ["request_of", "run"]
 
 _LATER = "it is not supported yet"
+_LARGEST_SECRET = 500 * 1024  # bytes, as BuildKit's
 _FLAGS = (
     Flag("add-host", "list", "Add a name to /etc/hosts while steps run (name:address)"),
     Flag("base-fallback", "str", "What serves for a base that cannot be fetched (none, distro)"),
@@ -39,18 +40,25 @@ _FLAGS = (
     Flag("push", "bool", "Push the result", unsupported=_LATER),
     Flag("quiet", "bool", "Print only the image's identifier", short="q"),
     Flag("rm", "bool", "Remove what steps left (always done)", default=True),
-    Flag("secret", "list", "Secrets for steps", unsupported=_LATER),
+    Flag("secret", "list", "A secret for steps (id=NAME,src=FILE or id=NAME,env=VARIABLE)"),
     Flag("shm-size", "str", "Size of /dev/shm while steps run"),
-    Flag("ssh", "list", "SSH agents for steps", unsupported=_LATER),
+    Flag("ssh", "list", "SSH agents for steps", unsupported="give steps what they need as secrets"),
     Flag("tag", "list", "Name of the image (name:tag)", short="t"),
     Flag("target", "str", "Stage to build"),
 )
 
 
+_COMMAND = Command("wherry build", "[OPTIONS] PATH | -", "Build an image from a Dockerfile", _FLAGS, least=1, most=1)
+
+
+def request_of(argv: list[str]) -> BuildRequest:
+    """What a command line (without the verb) asks for."""
+    return _request(_COMMAND.parse(argv))
+
+
 def run(argv: list[str]) -> int:
     """Build an image from a directory and its Dockerfile."""
-    command = Command("wherry build", "[OPTIONS] PATH | -", "Build an image from a Dockerfile", _FLAGS, least=1, most=1)
-    parsed = command.parse(argv[1:])
+    parsed = _COMMAND.parse(argv[1:])
     if parsed["progress"] not in ("auto", "plain", "tty"):
         raise InvalidInput(f"invalid progress mode: {parsed['progress']}", hint="auto, plain or tty")
     request = _request(parsed)
@@ -112,6 +120,7 @@ def _request(parsed: Parsed) -> BuildRequest:
         platform=parsed["platform"],
         add_hosts=tuple(parsed["add-host"]),
         ca_bundle=ca_bundle(bundle),
+        secrets=_secrets(parsed["secret"]),
         shm_size=parse_size(parsed["shm-size"]) if parsed["shm-size"] else 67_108_864,
     )
 
@@ -125,6 +134,54 @@ def _arguments(given: list[str]) -> dict[str, str]:
         elif name in os.environ:
             arguments[name] = os.environ[name]
     return arguments
+
+
+def _secrets(given: list[str]) -> dict[str, Secret]:
+    """`id=NAME[,src=FILE|,env=VARIABLE]`; with neither, the variable NAME if it is set, else the file NAME."""
+    from wherry.build import Secret
+
+    secrets = {}
+    for text in given:
+        fields = _secret_fields(text)
+        name, path, variable = fields.get("id", ""), fields.get("src", ""), fields.get("env", "")
+        if not name:
+            raise InvalidInput(f"secret missing ID: {text}", hint="--secret id=NAME,src=FILE")
+        if fields.get("type") == "env":
+            path, variable = "", variable or path
+        if not path and not variable:
+            path, variable = ("", name) if name in os.environ else (name, "")
+        if variable and variable not in os.environ:
+            raise NotFound(f"environment variable {variable} not found, for the secret {name}")
+        if variable:
+            secrets[name] = Secret(value=os.environb[os.fsencode(variable)])
+        else:
+            secrets[name] = Secret(_secret_file(name, path))
+    return secrets
+
+
+def _secret_fields(text: str) -> dict[str, str]:
+    fields = {}
+    for field in text.split(","):
+        key, equals, value = field.partition("=")
+        key = {"source": "src"}.get(key.lower(), key.lower())
+        if not equals:
+            raise InvalidInput(f"invalid field '{field}' must be a key=value pair")
+        if key not in ("id", "src", "env", "type"):
+            raise InvalidInput(f"unexpected key '{key}' in '{field}'")
+        if key == "type" and value not in ("file", "env"):
+            raise InvalidInput(f'unsupported secret type "{value}"', hint="it is file or env")
+        fields[key] = value
+    return fields
+
+
+def _secret_file(name: str, path: str) -> str:
+    try:
+        size = os.stat(path).st_size
+    except OSError as error:
+        raise NotFound(f"failed to stat {path}, the file of the secret {name}: {error.strerror}") from None
+    if size > _LARGEST_SECRET:
+        raise InvalidInput(f"secret {name} too big. max size 500KB")
+    return os.path.abspath(path)
 
 
 def _contexts(given: list[str]) -> dict[str, str]:

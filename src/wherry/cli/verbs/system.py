@@ -51,14 +51,19 @@ def _prune(argv: list[str]) -> int:
     warning = f"This will remove all stopped containers, {images} and all build cache."
     if not parsed["force"] and not confirm(warning):
         return 0
-    pruned = engine().prune(every=parsed["all"], volumes=parsed["volumes"], keep=prune_filter(parsed["filter"]))
+    from wherry.cli.verbs.builder import prune_cache
+
+    opened, keep = engine(), prune_filter(parsed["filter"])
+    caches, freed = ([], 0) if parsed["filter"] else prune_cache(opened)  # it has neither labels nor ages
+    pruned = opened.prune(every=parsed["all"], volumes=parsed["volumes"], keep=keep)
     for title, lines in (
         ("Deleted Containers:", pruned.containers),
         ("Deleted Volumes:", pruned.volumes),
         ("Deleted Images:", pruned.images),
+        ("Deleted build cache objects:", caches),
     ):
         if lines:
             print(title, *lines, sep="\n")
             print()
-    print(f"Total reclaimed space: {human_size(pruned.bytes)}")
+    print(f"Total reclaimed space: {human_size(freed + pruned.bytes)}")
     return 0
