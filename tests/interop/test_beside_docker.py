@@ -75,7 +75,8 @@ def eventually_module():
 def test_both_go_on_working_and_do_not_meet(wherry_there, machine, docker, serve, eventually):
     """Docker is there before ours; its network has a bridge with a name of its own."""
     assert "-P FORWARD DROP" in machine("iptables", "-S", "FORWARD")
-    wherry_there("run", "-d", "--name", "ours", "-p", "8080:80", "-e", "NAME=ours", "tiny", "perl", "-e", serve)
+    ports = ("-p", "8080:80", "-p", "[::]:8080:80")
+    wherry_there("run", "-d", "--name", "ours", *ports, "-e", "NAME=ours", "tiny", "perl", "-e", serve)
     docker("network", "create", "-o", "com.docker.network.bridge.name=custom0", "theirs")
     place = ("--network", "theirs", "-p", "8081:80", "-e", "NAME=theirs")
     docker.run("-d", "--name", "theirs", *place, "tiny", "perl", "-e", serve)

@@ -111,12 +111,11 @@ class Engine:
         return removed, freed
 
     def prune(self, *, every: bool, volumes: bool, keep: Callable[[Container], bool]) -> Pruned:
-        """Remove stopped containers that `keep` does not speak for, unused images, build cache, anonymous volumes."""
+        """Remove stopped containers that `keep` does not speak for, unused images, anonymous volumes."""
         from wherry.engine.system import Pruned
 
         containers, freed = self.containers.prune(keep)
         names, more = self.prune_volumes() if volumes else ([], 0)
-        self.store.leases.release_cache()
         removals, most = self.images.prune(every=every)
         lines = tuple(f"{removal.what.lower()}: {removal.name}" for removal in removals)
         return Pruned(tuple(containers), lines, tuple(names), freed + more + most)

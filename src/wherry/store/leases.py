@@ -52,11 +52,6 @@ class Leases:
         with self._database.write() as connection:
             connection.execute("DELETE FROM leases WHERE owner = ?", (owner,))
 
-    def release_cache(self) -> None:
-        """Let go of all that is only kept to have it at hand; what something else needs stays."""
-        with self._database.write() as connection:
-            connection.execute("DELETE FROM leases WHERE substr(owner, 1, ?) = ?", (len(BUILD_CACHE), BUILD_CACHE))
-
     def held(self, *, cached: bool = True) -> set[tuple[str, str]]:
         """Everything that a living owner keeps, with the build cache or without; leases of the dead are removed."""
         with self._database.write() as connection:
