@@ -101,8 +101,8 @@ def test_both_go_on_working_and_do_not_meet(wherry_there, machine, docker, serve
 
 def test_networks_are_told_in_the_same_words(wherry_there, docker):
     """What scripts read of a network and of a container on it, from both."""
-    flags = ("--subnet", "10.66.0.0/24", "--ip-range", "10.66.0.64/26", "--label", "a=b")
-    place = ("--network", "same", "--network-alias", "www", "--ip", "10.66.0.70")
+    flags = ("--subnet", "192.168.213.0/24", "--ip-range", "192.168.213.64/26", "--label", "a=b")
+    place = ("--network", "same", "--network-alias", "www", "--ip", "192.168.213.70")
     told = []
     for tool, run in (
         (lambda *words: wherry_there(*words).out.strip(), lambda *words: wherry_there("run", *words).out),
