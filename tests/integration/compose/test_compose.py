@@ -1,4 +1,4 @@
-"""Compose projects with real containers. They are on no network of their own, so each service says where it is."""
+"""Compose projects with real containers, on no network: those are in test_compose_networks.py."""
 
 import json
 import os
