@@ -275,8 +275,9 @@ class WherryEngine:
 
     def push(self, name: str, progress: Sink) -> None:
         """See ComposeEngine."""
-        del progress
-        raise Unsupported(f"push {name}: pushing is not supported yet")
+        from wherry.oci.reference import parse_reference
+
+        self._engine.exchange.push(parse_reference(name), platform="", compression="gzip", progress=progress)
 
     def build(self, request: BuildRequest, progress: Sink) -> str:
         """See ComposeEngine."""
