@@ -13,6 +13,7 @@ from wherry.base.files import ensure_directory, remove_tree, write_all
 from wherry.base.locks import FileLock
 from wherry.base.watching import watch_file
 from wherry.compose import labels as label
+from wherry.compose.attaching import attached, network_names, network_request
 from wherry.compose.state import ObservedContainer, ObservedMount, ObservedResource
 from wherry.engine.request import MountRequest
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from wherry.base.paths import Layout
     from wherry.base.progress import Sink
     from wherry.build import BuildRequest
-    from wherry.compose.engine import Attachment, ContainerWish, FileWish, NetworkWish, VolumeWish
+    from wherry.compose.engine import ContainerWish, FileWish, NetworkWish, VolumeWish
     from wherry.engine import Engine
     from wherry.engine.containers import Streams
     from wherry.engine.records import Container
@@ -62,19 +63,17 @@ class WherryEngine:
 
     def containers(self, project: str = "") -> list[ObservedContainer]:
         """See ComposeEngine."""
-        networks = {one.id: one.name for one in self._engine.networks.all()}
         found = [one for one in self._engine.containers.all() if _is_of(one, project)]
-        return [self._observed(one, networks) for one in reversed(found)]
+        return [self._observed(one) for one in reversed(found)]
 
     def container(self, container_id: str) -> ObservedContainer | None:
         """See ComposeEngine."""
         try:
-            found = self._engine.containers.resolve(container_id)
+            return self._observed(self._engine.containers.resolve(container_id))
         except NotFound:
             return None
-        return self._observed(found, {one.id: one.name for one in self._engine.networks.all()})
 
-    def _observed(self, one: Container, networks: dict[str, str]) -> ObservedContainer:
+    def _observed(self, one: Container) -> ObservedContainer:
         mounts = [mount for mount in self._engine.containers.mounts(one) if mount["kind"] == "volume"]
         status = {"starting": "created", "creating": "created", "removing": "dead"}.get(one.state.status)
         return ObservedContainer(
@@ -86,7 +85,7 @@ class WherryEngine:
             "",  # the engine runs no health checks yet
             one.image,
             one.image_id,
-            (networks[one.network.network],) if one.network.network in networks else (),
+            network_names(one),
             tuple(ObservedMount(mount["target"], mount["name"], self._is_anonymous(mount["name"])) for mount in mounts),
             one.network.ports,
             one.created,
@@ -106,7 +105,7 @@ class WherryEngine:
 
     def networks(self) -> dict[str, ObservedResource]:
         """See ComposeEngine."""
-        return {one.name: ObservedResource(one.name) for one in self._engine.networks.all()}
+        return {one.name: ObservedResource(one.name, one.labels) for one in self._engine.networks.all()}
 
     def volumes(self) -> dict[str, ObservedResource]:
         """See ComposeEngine."""
@@ -126,14 +125,11 @@ class WherryEngine:
 
     def create_network(self, wish: NetworkWish) -> None:
         """See ComposeEngine."""
-        raise Unsupported(
-            f"network {wish.name}: user-defined networks are not supported yet",
-            hint="let the services say `network_mode: bridge` (or host, none) meanwhile",
-        )
+        self._engine.network_verbs.create(network_request(wish))
 
     def remove_network(self, name: str) -> None:
         """See ComposeEngine."""
-        raise Unsupported(f"network {name}: user-defined networks are not supported yet")
+        self._engine.network_verbs.remove(self._engine.networks.resolve(name))
 
     def create_volume(self, wish: VolumeWish) -> None:
         """See ComposeEngine."""
@@ -153,7 +149,7 @@ class WherryEngine:
         """See ComposeEngine."""
         from wherry.base.progress import nobody
 
-        request = _attached(wish.request, wish.attachments)
+        request = attached(wish.request, wish.attachments)
         with self._files.lay_out(wish.files) as mounts:
             return self._engine.containers.create(request._replace(mounts=(*request.mounts, *mounts)), nobody)
 
@@ -279,8 +275,9 @@ class WherryEngine:
 
     def push(self, name: str, progress: Sink) -> None:
         """See ComposeEngine."""
-        del progress
-        raise Unsupported(f"push {name}: pushing is not supported yet")
+        from wherry.oci.reference import parse_reference
+
+        self._engine.exchange.push(parse_reference(name), platform="", compression="gzip", progress=progress)
 
     def build(self, request: BuildRequest, progress: Sink) -> str:
         """See ComposeEngine."""
@@ -300,16 +297,6 @@ class WherryEngine:
 def _is_of(container: Container, project: str) -> bool:
     own = container.request.labels.get(label.PROJECT, "")
     return own == project if project else bool(own)
-
-
-def _attached(request: ContainerRequest, attachments: Sequence[Attachment]) -> ContainerRequest:
-    """The request with its networks: only the engine's own bridge can be joined yet."""
-    if not attachments:
-        return request
-    if [one.network for one in attachments] != ["bridge"]:
-        names = ", ".join(one.network for one in attachments)
-        raise Unsupported(f"networks {names}: user-defined networks are not supported yet")
-    return request._replace(network="bridge", ip_address=attachments[0].ipv4_address)
 
 
 class _Files:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from wherry.base.errors import Conflict, WherryError
+from wherry.base.errors import Conflict, NotFound, WherryError
 from wherry.base.progress import Finished, Started, Warned
 from wherry.base.values import NamedTuple
 from wherry.compose import labels as label
@@ -265,8 +265,10 @@ class _Steps:
         self._remove_shared(step, self._engine.remove_image)
 
     def _remove_shared(self, step: Step, remove: Callable[[str], None]) -> None:
-        """What others still use stays, with a word about it."""
+        """What others still use stays, with a word about it; what another command removed meanwhile is gone."""
         try:
             remove(step.name)
+        except NotFound:
+            return
         except Conflict as error:
             self._progress(Warned(f"{step.subject}: resource is still in use: {error.message}"))

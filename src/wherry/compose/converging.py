@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wherry.compose.engine import ComposeEngine
     from wherry.compose.model import Project
 
-__all__ = ["build_images", "carry_out", "ensure_images", "observe", "pull_images", "scaled"]
+__all__ = ["build_images", "carry_out", "ensure_images", "observe", "pull_images", "push_images", "scaled"]
 
 
 def observe(engine: ComposeEngine, name: str, project: Project | None = None) -> State:
@@ -76,6 +76,20 @@ def pull_images(
         task = f"pull {image}"
         progress(Started(task, f"Image {image}  Pulling"))
         engine.pull(image, service.get("platform", ""), nobody if quiet else progress)
+        progress(Finished(task))
+
+
+def push_images(
+    engine: ComposeEngine, project: Project, services: Iterable[str], progress: Sink, *, quiet: bool = False
+) -> None:
+    """Send the images of the services to their registries."""
+    from wherry.base.progress import nobody
+
+    for name in services:
+        image = project.services[name].image_name(project.name)
+        task = f"push {image}"
+        progress(Started(task, f"Image {image}  Pushing"))
+        engine.push(image, nobody if quiet else progress)
         progress(Finished(task))
 
 

@@ -29,7 +29,10 @@ __all__ = ["Attachment", "ComposeEngine", "ContainerWish", "FileWish", "NetworkW
 
 
 class Attachment(NamedTuple):
-    """One network of a container, by the network's own name. The first of several is the default route's."""
+    """One network of a container, by the network's own name, with names that it has there besides its own.
+
+    The first of several is the container's first interface.
+    """
 
     network: str
     aliases: tuple[str, ...] = ()
@@ -100,7 +103,7 @@ class ComposeEngine(Protocol):
         """Make it."""
 
     def remove_network(self, name: str) -> None:
-        """Remove it. Raises Conflict while a container is on it."""
+        """Remove it. Raises Conflict while a container is on it, NotFound where it is gone."""
 
     def create_volume(self, wish: VolumeWish) -> None:
         """Make it."""

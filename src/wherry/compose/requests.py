@@ -35,6 +35,8 @@ _REFUSED = (
     " external_links gpus isolation mem_swappiness models provider pre_start pre_stop post_start runtime storage_opt"
     " use_api_socket userns_mode"
 ).split()
+_REFUSED_OF_NETWORKS = ("driver_opts", "gw_priority", "interface_name", "ipv6_address", "link_local_ips")
+_WITHOUT_NAMES = ("bridge", "host", "none")  # networks where a container has no name
 _SECOND = 1_000_000_000
 
 
@@ -58,6 +60,7 @@ def check_supported(service: Service) -> list[str]:
     for key in _REFUSED:
         if service.config.get(key) not in (None, "", [], {}, 0):
             raise Unsupported(f"services.{service.name}.{key} is not supported yet", hint="leave the key out")
+    _check_networks(service)
     reserved = service.get("deploy", {}).get("resources", {}).get("reservations", {})
     for key in ("devices", "generic_resources"):
         if reserved.get(key):
@@ -74,6 +77,26 @@ def check_supported(service: Service) -> list[str]:
         )
     options = ", ".join(service.get("logging", {}).get("options", ()))
     return [f"services.{service.name}.logging: the options {options} have no effect yet"] if options else []
+
+
+def _check_networks(service: Service) -> None:
+    for key, wish in service.get("networks", {}).items():
+        for refused in _REFUSED_OF_NETWORKS:
+            if (wish or {}).get(refused):
+                raise Unsupported(
+                    f"services.{service.name}.networks.{key}.{refused} is not supported yet", hint="leave the key out"
+                )
+    links = service.get("links", ())
+    if any(":" in one for one in links):
+        raise Unsupported(
+            f"services.{service.name}.links: aliases of links are not supported yet",
+            hint="give the other service `aliases` on a network of both",
+        )
+    if links and not service.get("networks"):
+        raise Unsupported(
+            f"services.{service.name}.links is supported on networks of the project only",
+            hint="leave network_mode out: services find each other by name",
+        )
 
 
 def container_wish(project: Project, service: Service, making: Making) -> ContainerWish:
@@ -240,13 +263,14 @@ def _ulimit(name: str, value: Any) -> UlimitRequest:
 
 
 def _attachments(project: Project, service: Service, making: Making) -> Iterable[Attachment]:
-    """The networks, the most important first, with the names by which the container is found on them."""
+    """The networks in the order of their priority, with the names by which the container is found there."""
     wishes = {key: wish or {} for key, wish in service.get("networks", {}).items()}
-    links = [one.partition(":")[2] for one in service.get("links", ()) if ":" in one]
-    if links:
-        raise Unsupported(f"services.{service.name}.links: aliases of links are not supported yet")
+    mac = service.get("mac_address", "")  # the first network's, where that has none of its own
     for key in sorted(wishes, key=lambda one: (-int(wishes[one].get("priority", 0)), one)):
-        wish = wishes[key]
-        names = (making.name, service.name, *wish.get("aliases", ())) if making.use_aliases else (making.name,)
-        mac = wish.get("mac_address", "") or service.get("mac_address", "")
-        yield Attachment(project.networks[key]["name"], names, wish.get("ipv4_address", ""), mac)
+        wish, name = wishes[key], project.networks[key]["name"]
+        has_names = making.use_aliases and name not in _WITHOUT_NAMES
+        aliases = (*((service.name,) if has_names else ()), *(wish.get("aliases", ()) if making.use_aliases else ()))
+        yield Attachment(
+            name, tuple(dict.fromkeys(aliases)), wish.get("ipv4_address", ""), wish.get("mac_address", mac)
+        )
+        mac = ""

@@ -1,4 +1,4 @@
-"""Compose projects with real containers. They are on no network of their own, so each service says where it is."""
+"""Compose projects with real containers, on no network: those are in test_compose_networks.py."""
 
 import json
 import os
@@ -249,3 +249,25 @@ def test_killed_anywhere_the_next_command_goes_on(compose):
     assert set(compose.containers()) == {f"{compose.name}-{name}-1" for name in names}
     compose("down", "-v", "-t", "0")
     assert compose.containers() == {}
+
+
+def test_images_are_pushed(compose, wherry, open_registry):
+    host = open_registry.address
+    compose.write(
+        f"services:\n  a: &a {{<<: *s, build: ., image: '{host}/team/a:1'}}\n  same: *a\n  other: {{<<: *s}}\n"
+    )
+    with open(f"{compose.directory}/Dockerfile", "w") as file:
+        file.write("FROM tiny\nLABEL pushed=yes\n")
+    absent = compose("push", check=False)
+    assert absent.returncode == 1
+    assert f"An image does not exist locally with the tag: {host}/team/a" in absent.err
+    compose("build", "--push")
+    assert open_registry("GET", "/v2/team/a/tags/list").json()["tags"] == ["1"]
+    pushed = compose("push")
+    assert pushed.err.count(f" Image {host}/team/a:1  Pushed\n") == 1
+    wherry("rmi", f"{host}/team/a:1")
+    compose("pull", "a")
+    assert wherry("image", "inspect", "--format", "{{.Config.Labels.pushed}}", f"{host}/team/a:1").out == "yes\n"
+    assert compose("push", "-q", "a").err == ""
+    wherry("rmi", f"{host}/team/a:1")
+    assert "Image" in compose("push", "--ignore-push-failures", "a").err

@@ -277,7 +277,7 @@ volumes: {data: }
     assert (request.health.test, request.health.interval, request.health.retries) == (("CMD", "x"), 5_000_000_000, 2)
     assert request.pid_mode == "container:id-of-b"
     assert [one.network for one in made.attachments] == ["p_two", "p_one"]
-    assert made.attachments[1].aliases == ("p-a-2", "a", "z")
+    assert made.attachments[1].aliases == ("a", "z")
     assert request.labels == {"own": "label"}
 
 

@@ -43,7 +43,7 @@ def _build(invocation: Invocation, argv: list[str]) -> int:
         Flag("print", "bool", "Print a bake file", unsupported="there is no bake"),
         Flag("provenance", "str", "Add an attestation", unsupported=_LATER),
         Flag("pull", "bool", "Always look for newer bases"),
-        Flag("push", "bool", "Push the images", unsupported=_LATER),
+        Flag("push", "bool", "Push the images"),
         Flag("quiet", "bool", "Print nothing", short="q"),
         Flag("sbom", "str", "Add an attestation", unsupported=_LATER),
         Flag("ssh", "str", "SSH agents for steps", unsupported=_LATER),
@@ -52,7 +52,7 @@ def _build(invocation: Invocation, argv: list[str]) -> int:
     usage = "[OPTIONS] [SERVICE...]"
     parsed = Command("wherry compose build", usage, "Build or rebuild services", flags).parse(argv)
     from wherry.compose.building import BuildOptions
-    from wherry.compose.converging import build_images
+    from wherry.compose.converging import build_images, push_images
 
     project = _project(invocation, parsed, dependencies=parsed["with-dependencies"])
     services = [name for name, one in project.services.items() if one.get("build") is not None]
@@ -60,13 +60,17 @@ def _build(invocation: Invocation, argv: list[str]) -> int:
         warn("No services to build")
     if invocation.dry_run:
         _told(project, services, "Build")
+        _told(project, _pushed(project) if parsed["push"] else [], "Push")
         return 0
     options = BuildOptions(tuple(parsed["build-arg"]), parsed["no-cache"], parsed["pull"])
     sink = invocation.sink(quiet=parsed["quiet"])
     whole = invocation.project(parsed.args)
-    built = build_images(invocation.engine(), whole, services, options, sink)
+    engine = invocation.engine()
+    built = build_images(engine, whole, services, options, sink)
     for name in built if not parsed["quiet"] else ():
         print(f" Image {project.services[name].image_name(project.name)}  Built", file=sys.stderr)
+    if parsed["push"]:
+        push_images(engine, project, _pushed(project), sink, quiet=parsed["quiet"])
     return 0
 
 
@@ -114,17 +118,29 @@ def _push(invocation: Invocation, argv: list[str]) -> int:
         Flag("quiet", "bool", "Push without progress", short="q"),
     )
     parsed = Command("wherry compose push", "[OPTIONS] [SERVICE...]", "Push service images", flags).parse(argv)
+    from wherry.compose.converging import push_images
+
     project = _project(invocation, parsed, dependencies=parsed["include-deps"] or not parsed.args)
-    services = [name for name, one in project.services.items() if one.get("build") is not None and one.get("image")]
+    services = _pushed(project)
     if invocation.dry_run:
         _told(project, services, "Push")
         return 0
     engine, sink = invocation.engine(), invocation.sink(quiet=parsed["quiet"])
     return _each(
         services,
-        lambda name: engine.push(project.services[name].image_name(project.name), sink),
+        lambda name: push_images(engine, project, [name], sink, quiet=parsed["quiet"]),
         ignore=parsed["ignore-push-failures"],
     )
+
+
+def _pushed(project: Project) -> list[str]:
+    """The services whose images are pushed, one for each image: those that are built under a name of their own."""
+    images = {
+        one.image_name(project.name): name
+        for name, one in project.services.items()
+        if one.get("build") is not None and one.get("image")
+    }
+    return list(images.values())
 
 
 def _each(services: list[str], action: Callable[[str], None], *, ignore: bool) -> int:
