@@ -113,7 +113,7 @@ _WORDS = [
 
 def normalise(text, *, exact):
     """Without what differs between any two runs, and without Docker's IPv6 ports (see docs/differences.md)."""
-    text = re.sub(r"(?m)^\d+/\w+ -> :::\d+\n|, :::[\d-]+->[\d-]+/\w+", "", text)
+    text = re.sub(r"(?m)^(\d+/\w+ -> )?:::\d+\n|, :::[\d-]+->[\d-]+/\w+", "", text)
     for pattern, word in _WORDS:
         text = re.sub(pattern, word, text)
     return text if exact else re.sub(r" {2,}", "  ", text)
