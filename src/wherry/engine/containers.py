@@ -233,7 +233,10 @@ class Containers:
         """Raises Conflict where another container has the name."""
         from wherry.engine.naming import check_name
 
-        self._records.rename(self.resolve(text).id, check_name(name))
+        container = self.resolve(text)
+        if check_name(name) == container.name:
+            raise Conflict("Renaming a container with the same name as its current name")
+        self._records.rename(container.id, check_name(name))
 
     def prune(self, keep: Callable[[Container], bool] = lambda _: False) -> tuple[list[str], int]:
         """Remove every stopped container that `keep` does not speak for; identifiers and freed bytes."""
