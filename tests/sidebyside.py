@@ -113,7 +113,7 @@ _WORDS = [
 
 def normalise(text, *, exact):
     """Without what differs between any two runs, and without Docker's IPv6 ports (see docs/differences.md)."""
-    text = re.sub(r"(?m)^\d+/\w+ -> :::\d+\n|, :::[\d-]+->[\d-]+/\w+", "", text)
+    text = re.sub(r"(?m)^(\d+/\w+ -> )?:::\d+\n|, :::[\d-]+->[\d-]+/\w+", "", text)
     for pattern, word in _WORDS:
         text = re.sub(pattern, word, text)
     return text if exact else re.sub(r" {2,}", "  ", text)
@@ -122,10 +122,13 @@ def normalise(text, *, exact):
 _PREFIX = re.compile(r"^(docker|Error response from daemon|Error|wherry|Template parsing error): ")
 
 
+_CHATTER = ("See '", "Usage:", "Run '", "Sending build context", "Step ", "---> ")
+
+
 def words_of(stderr):
     """The words of the message's first lines, without prefixes and hints, in lower case."""
     text = normalise(stderr, exact=False)
-    text = "\n".join(line for line in text.splitlines() if not line.startswith(("See '", "Usage:", "Run '")))
+    text = "\n".join(line for line in text.splitlines() if not line.strip().startswith(_CHATTER))
     while (shorter := _PREFIX.sub("", text)) != text:
         text = shorter
     return re.findall(r"[a-z0-9_./-]+", text.split("\n\n")[0].lower())

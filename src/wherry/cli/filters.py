@@ -115,7 +115,7 @@ def _publish(_: Engine, value: str) -> Test:
 
 def _expose(opened: Engine, value: str) -> Test:
     wanted = _port_set("expose", value)
-    return lambda one: not wanted.isdisjoint(opened.containers.ports_of(one))
+    return lambda one: not wanted.isdisjoint(opened.containers.exposed(one))
 
 
 def _health(_: Engine, value: str) -> Test:

@@ -215,13 +215,9 @@ class Containers:
         """Its own labels and its image's."""
         return self._assembly.configuration(container).labels
 
-    def ports_of(self, container: Container) -> tuple[str, ...]:
-        """`80/tcp` and so on: what its image and its request expose or publish."""
-        return self._assembly.configuration(container).exposed_ports
-
     def exposed(self, container: Container) -> tuple[str, ...]:
-        """The same while it has an address to reach them at; lists show nothing otherwise, as Docker's do."""
-        return self.ports_of(container) if container.network.address else ()
+        """The ports (`80/tcp`) that it exposes or publishes; none while it has no address to reach them at."""
+        return self._assembly.configuration(container).exposed_ports if container.network.address else ()
 
     def mounts(self, container: Container) -> list[dict[str, Any]]:
         """What it has mounted, as recorded."""
@@ -238,6 +234,8 @@ class Containers:
         from wherry.engine.naming import check_name
 
         container = self.resolve(text)
+        if check_name(name) == container.name:
+            raise Conflict("Renaming a container with the same name as its current name")
         self._records.rename(container.id, check_name(name))
         self._assembly.renamed(container)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from wherry.base.errors import CommandFailed, Unavailable, WherryError
+from wherry.base.errors import CommandFailed, CommandNotExecutable, Unavailable, WherryError
 from wherry.base.files import atomic_write, remove_if_exists
 from wherry.runtime.failures import launch_failure
 
@@ -48,7 +48,7 @@ def execute(runtime: OciRuntime, container_id: str, process: dict[str, Any], *, 
         remove_if_exists(f"{name}.json")
         remove_if_exists(f"{name}.log")
     if failure is not None and code:
-        raise failure
+        raise failure if isinstance(failure, CommandFailed) else CommandNotExecutable(failure.message)
     return code if code >= 0 else 128 - code
 
 

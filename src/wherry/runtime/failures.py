@@ -15,6 +15,8 @@ def launch_failure(message: str, what: str = "create") -> WherryError:
     reason = _reason(message)
     text = f"OCI runtime {what} failed: {reason}"
     low = reason.lower()
+    if "chdir to cwd" in low:
+        return CommandNotExecutable(text, hint="the working directory is not in the container")
     if "exec" in low and any(words in low for words in _NOT_FOUND):
         return CommandNotFound(text, hint="the command is not in the image, or not on its PATH")
     if "exec" in low and any(words in low for words in _NOT_EXECUTABLE):

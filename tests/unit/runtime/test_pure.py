@@ -113,3 +113,11 @@ def test_logs_are_read_whole_by_tail_and_by_time(tmp_path):
 
 def test_a_missing_log_is_empty(tmp_path):
     assert list(read_log(str(tmp_path / "none"))) == []
+
+
+def test_a_working_directory_that_is_not_there_is_not_a_missing_command():
+    from wherry.base.errors import CommandNotExecutable
+    from wherry.runtime.failures import launch_failure
+
+    said = 'exec failed: chdir to cwd ("/nope") set in config.json failed: no such file or directory'
+    assert isinstance(launch_failure(said, "exec"), CommandNotExecutable)

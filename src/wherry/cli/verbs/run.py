@@ -87,7 +87,8 @@ def _detached(opened: Engine, request: ContainerRequest, container_id: str) -> i
     except BaseException:
         _forget(opened, request, container_id)
         raise
-    print(container_id)
+    finally:
+        print(container_id)  # also of one that could not be started, so that a script can remove it
     return 0
 
 
