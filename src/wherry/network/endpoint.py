@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from wherry.base.errors import WherryError
-from wherry.base.files import remove_if_exists
+from wherry.base.files import read_text, remove_if_exists
 from wherry.base.programs import require, run
 from wherry.base.values import NamedTuple
 from wherry.kernel.mounts import MS_BIND, mount, unmount
@@ -124,11 +124,13 @@ def _inside_of(namespace: str) -> tuple[str, ...]:
 
 
 def _outer(container_id: str, tag: str, cable: Cable, namespace: str) -> str:
-    """`namespace` is a process in it, or its file."""
+    """`namespace` is a process in it, or its file. Both ends carry as much at once as the bridge does."""
     host = interface(tag, container_id, cable.number)
+    mtu = read_text(f"/sys/class/net/{cable.bridge}/mtu").strip() or "1500"
     # Hairpin: a container may use its own published port.
     return (
-        f"link add {host} type veth peer name eth{cable.number} address {cable.mac} netns {namespace}\n"
+        f"link add {host} mtu {mtu} type veth"
+        f" peer name eth{cable.number} address {cable.mac} mtu {mtu} netns {namespace}\n"
         f"link set {host} master {cable.bridge} up\n"
         f"link set {host} type bridge_slave hairpin on{' isolated on' if cable.isolated else ''}\n"
     )

@@ -214,6 +214,7 @@ def test_options_of_the_bridge(there, machine):
     there("network", "create", *(f"--opt=com.docker.network.{option}" for option in options), "blue")
     assert "mtu 1300" in machine("ip", "link", "show", "harbour0")
     sleeper(there, "one", "--network", "blue")
+    assert there("exec", "one", "cat", "/sys/class/net/eth0/mtu").out == "1300\n"
     done = there("run", "--rm", "--network", "blue", "tiny", "perl", "-e", REACH % "one", check=False)
     assert done.out == ""
     there("rm", "-f", "one")
