@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import time
 
 import pytest
 
@@ -121,8 +123,7 @@ networks:
     assert compose.addresses("back", "both", "door", "front") == {
         "both": {"10.213.77.9"}, "door": set(), "front": set()
     }  # fmt: skip
-    shown = json.loads(wherry("network", "inspect", f"{compose.name}_outer").out)[0]
-    assert shown["Options"] == {"com.docker.network.driver.mtu": "1400"}
+    assert compose("exec", "-T", "front", "cat", "/sys/class/net/eth0/mtu").out == "1400\n"
     shown = json.loads(wherry("network", "inspect", f"{compose.name}_inner").out)[0]
     assert shown["Internal"]
     assert shown["Labels"]["own"] == "label"
@@ -196,3 +197,41 @@ def test_what_the_engine_has_not_is_refused_by_name(compose, service, network, w
     refused = compose("up", "-d", check=False)
     assert refused.returncode == 1
     assert words in refused.err
+
+
+def test_a_container_made_anew_keeps_its_address_and_its_names(compose):
+    text = "services: {a: {<<: *s, networks: {n: {ipv4_address: 10.213.78.9}}}, b: {<<: *s, networks: [n]}}\n"
+    pool = "networks: {n: {ipam: {config: [{subnet: 10.213.78.0/24}]}}}\n"
+    compose.write(text + pool)
+    compose("up", "-d")
+    compose("up", "-d", "--force-recreate", "a")
+    names = ("a", f"{compose.name}-a-1")
+    assert compose.addresses("b", *names) == {name: {"10.213.78.9"} for name in names}
+
+
+def test_run_makes_the_network_and_down_needs_no_files(compose):
+    compose.write("services: {a: {<<: *s}, b: {<<: *s, depends_on: [a]}}\n")
+    done = compose("run", "--rm", "-T", "b", "perl", "-e", ADDRESSES, "a").out
+    assert done.startswith("a=")
+    assert done.strip() != "a="
+    assert compose.networks() == {"default"}
+    compose.wherry("compose", "-p", compose.name, "down", "-t", "0", cwd="/")
+    assert compose.networks() == set()
+
+
+@pytest.mark.slow
+def test_killed_anywhere_the_next_command_goes_on(compose):
+    chance = random.Random(11)
+    services = "".join(f"  {name}: {{<<: *s, networks: [one, two]}}\n" for name in "abc")
+    compose.write(f"services:\n{services}networks: {{one: , two: }}\n")
+    for verb in ["up", "down"] * 4:
+        command = (verb, "-d") if verb == "up" else (verb, "-t", "0")
+        process = compose.wherry.start("compose", *command, cwd=compose.directory, stderr=-3)
+        time.sleep(chance.uniform(0.2, 1.5))
+        process.kill()
+        process.wait()
+    compose("up", "-d")
+    assert compose.networks() == {"one", "two"}
+    assert {len(found) for found in compose.addresses("a", "b", "c").values()} == {2}
+    compose("down", "-t", "0")
+    assert compose.networks() == set()
