@@ -14,6 +14,7 @@ MISSING = [name for name in ("dockerd", "containerd", "runc") if shutil.which(na
 MISSING += [] if os.path.exists("/usr/bin/docker") else ["/usr/bin/docker"]
 
 pytestmark = [
+    pytest.mark.skipif(not os.environ.get("WHERRY_SIDE_BY_SIDE"), reason="takes minutes: run script/sidebyside"),
     pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
     pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
 ]

@@ -16,14 +16,19 @@ REACH = 'use IO::Socket::INET; IO::Socket::INET->new(PeerAddr=>"%s:80", Timeout=
 
 
 @pytest.fixture
-def there(wherry_there, machine):
+def there(wherry_there, machine, eventually):
     yield wherry_there
     for identifier in wherry_there("ps", "-aq").out.split():
         wherry_there("rm", "-f", identifier)
     wherry_there("network", "prune", "-f")
     assert not os.path.exists(f"{wherry_there.run}/network/names")
-    links = {link["ifname"] for link in json.loads(machine("ip", "-j", "link"))}
-    assert {link for link in links if link.startswith(f"wh{wherry_there.tag()}")} <= {f"wh{wherry_there.tag()}0"}
+    tag = f"wh{wherry_there.tag()}"
+
+    def only_the_bridge():  # the kernel takes a container's cable away in its own time
+        links = {link["ifname"] for link in json.loads(machine("ip", "-j", "link"))}
+        return {link for link in links if link.startswith(tag)} <= {f"{tag}0"}
+
+    eventually(only_the_bridge)
     rules = machine("nft", "list", "table", "ip", f"wherry-{wherry_there.tag()}")
     assert f"wh{wherry_there.tag()}n" not in rules
 
