@@ -61,6 +61,10 @@ def apply_plan(
     return steps.started
 
 
+# Seconds. A signal that arrives just before a wait blocks does not wake it: it is noticed at the latest after this.
+_NOTICED = 1.0
+
+
 class _Crew:
     """A thread for each step whose time has come; waiting for a condition does not count against the limit."""
 
@@ -84,11 +88,11 @@ class _Crew:
                         self._send_out()
                     if not self._is_worth_waiting():
                         break
-                    self._changed.wait()
+                    self._changed.wait(_NOTICED)
             except KeyboardInterrupt as interrupt:
                 self._error = self._error or interrupt
                 while self._patient and self._is_worth_waiting():
-                    self._changed.wait()
+                    self._changed.wait(_NOTICED)
         if self._error is not None:
             raise self._error
 
