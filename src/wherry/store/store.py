@@ -50,11 +50,6 @@ class Store:
         self.snapshots = SnapshotStore(self.database, layout.snapshots, layout.locks, clock, boot)
         self.leases = Leases(self.database)
         self.forms = LayerForms(self.database, clock)
-        self._roots: list[Callable[[], Iterable[tuple[str, str]]]] = []
-
-    def add_roots(self, roots: Callable[[], Iterable[tuple[str, str]]]) -> None:
-        """Let an upper floor say what it needs: pairs of kind (`blob`, `snapshot`, `image`) and digest."""
-        self._roots.append(roots)
 
     def unpack(self, image: Image, progress: Sink = nobody) -> str:
         """Make every snapshot of the image that is missing; the chain ID of the topmost."""
@@ -97,7 +92,7 @@ class Store:
         progress(Finished(chain))
 
     def collect(self, *, dry_run: bool = False, cached: bool = True) -> Collected:
-        """Remove every blob and snapshot that no image, lease or root needs, and what dead processes left.
+        """Remove every blob and snapshot that no image or lease needs, and what dead processes left.
 
         With `cached` off, that the build cache keeps something does not count.
         """
@@ -128,8 +123,6 @@ class Store:
     def _needed(self, *, cached: bool) -> tuple[set[str], set[str]]:
         """The blobs and the chain IDs that are in use."""
         held = self.leases.held(cached=cached)
-        for roots in self._roots:
-            held.update(roots())
         blobs = {key for kind, key in held if kind == "blob"}
         chains = {key for kind, key in held if kind == "snapshot"}
         leased = {key for kind, key in held if kind == "image"}
