@@ -121,6 +121,10 @@ class WherryEngine:
                 continue
         return found
 
+    def opened(self) -> Engine:
+        """The calling thread's engine, for those who need what Compose does not."""
+        return self._engine
+
     # --- networks and volumes
 
     def create_network(self, wish: NetworkWish) -> None:

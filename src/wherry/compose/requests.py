@@ -263,13 +263,17 @@ def _ulimit(name: str, value: Any) -> UlimitRequest:
 
 
 def _attachments(project: Project, service: Service, making: Making) -> Iterable[Attachment]:
-    """The networks in the order of their priority, with the names by which the container is found there."""
+    """The networks in the order of their priority, with the names by which the container is found there.
+
+    `x-nameless` in a service's network, which deployments write and files cannot, leaves it without a name there.
+    """
     wishes = {key: wish or {} for key, wish in service.get("networks", {}).items()}
     mac = service.get("mac_address", "")  # the first network's, where that has none of its own
     for key in sorted(wishes, key=lambda one: (-int(wishes[one].get("priority", 0)), one)):
         wish, name = wishes[key], project.networks[key]["name"]
-        has_names = making.use_aliases and name not in _WITHOUT_NAMES
-        aliases = (*((service.name,) if has_names else ()), *(wish.get("aliases", ()) if making.use_aliases else ()))
+        is_nameless = not making.use_aliases or wish.get("x-nameless")
+        own = () if is_nameless or name in _WITHOUT_NAMES else (service.name,)
+        aliases = (*own, *(() if is_nameless else wish.get("aliases", ())))
         yield Attachment(
             name, tuple(dict.fromkeys(aliases)), wish.get("ipv4_address", ""), wish.get("mac_address", mac)
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+from wherry.base.values import NamedTuple
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Controllers", "cgroup_path", "is_oom_killed", "process_ids", "remove", "version"]
+__all__ = ["Controllers", "Usage", "cgroup_path", "is_oom_killed", "process_ids", "remove", "usage", "version"]
 
 ROOT = "/sys/fs/cgroup"
 """Where the hierarchies are mounted; every function takes another place as `root`."""
@@ -59,6 +61,40 @@ def is_oom_killed(path: str, root: str = ROOT) -> bool:
             return any(line.startswith("oom_kill ") and int(line.split()[1]) for line in file)
     except OSError:
         return False
+
+
+class Usage(NamedTuple):
+    """What the processes of a group have taken: seconds of CPU so far, and bytes of memory now without page cache."""
+
+    cpu_seconds: float = 0.0
+    memory: int = 0
+
+
+def usage(path: str, root: str = ROOT) -> Usage:
+    """What the group takes; zeros where it is gone. Page cache that is not in use does not count, as Docker counts."""
+    if version(root) == "v2":
+        micros = _fields(f"{root}{path}/cpu.stat").get("usage_usec", 0)
+        memory = _number(f"{root}{path}/memory.current") - _fields(f"{root}{path}/memory.stat").get("inactive_file", 0)
+        return Usage(micros / 1e6, max(0, memory))
+    cache = _fields(f"{root}/memory{path}/memory.stat").get("total_inactive_file", 0)
+    memory = _number(f"{root}/memory{path}/memory.usage_in_bytes") - cache
+    return Usage(_number(f"{root}/cpuacct{path}/cpuacct.usage") / 1e9, max(0, memory))
+
+
+def _number(path: str) -> int:
+    try:
+        with open(path, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
+
+
+def _fields(path: str) -> dict[str, int]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return {name: int(value) for name, _, value in (line.partition(" ") for line in file)}
+    except (OSError, ValueError):
+        return {}
 
 
 def remove(path: str, root: str = ROOT) -> None:

@@ -1,0 +1,190 @@
+"""The Compose projects that make an environment, derived from a version's model. Pure.
+
+The accessories are one project, each instance is another. An instance has networks of its own, in which its services
+find each other by name; services that share a network with an accessory in the model are on that accessory's network
+too, without a name there, so that no instance ever finds another's services. Nothing publishes a port.
+"""
+
+from __future__ import annotations
+
+from wherry.base.values import NamedTuple
+from wherry.compose.labels import PROJECT
+from wherry.compose.model import Project, Service
+from wherry.compose.project import without_unused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from wherry.deploy.target import AccessoryWish, InstanceWish, Release, Secret
+
+__all__ = [
+    "ACCESSORIES",
+    "ENVIRONMENT",
+    "INSTANCE",
+    "RELEASE",
+    "VERSION",
+    "Whose",
+    "accessory_project",
+    "instance_project",
+    "project_name",
+    "release_project",
+    "whose",
+]
+
+ENVIRONMENT = "org.wherry.environment"
+INSTANCE = "org.wherry.instance"
+VERSION = "org.wherry.version"
+ACCESSORIES = "accessories"
+RELEASE = "release"
+_SHARED = "accessories-"  # begins the keys of networks that are the accessories'
+_DROPPED = ("build", "container_name", "ports", "profiles", "pull_policy", "develop")
+
+
+class Whose(NamedTuple):
+    """What a container is of; `name` is an instance's, or ACCESSORIES, or RELEASE."""
+
+    environment: str
+    name: str
+    version: str
+
+
+def whose(labels: dict[str, str]) -> Whose | None:
+    """What the labels of a container say; None for one that is of no environment."""
+    if ENVIRONMENT not in labels or PROJECT not in labels:
+        return None
+    return Whose(labels[ENVIRONMENT], labels.get(INSTANCE, ""), labels.get(VERSION, ""))
+
+
+def project_name(environment: str, name: str) -> str:
+    """The Compose project of an instance (or of ACCESSORIES, RELEASE); no two environments' names meet in it."""
+    return f"wherry_{environment}_{name}"
+
+
+def accessory_project(wish: AccessoryWish) -> Project:
+    """The stateful services, on the networks of the model that they are on."""
+    name = project_name(wish.environment, ACCESSORIES)
+    project = _project(name, wish.model, wish.services, wish.variables, wish.secrets)
+    networks = {key: {**_own(one), "name": _name(one, name, key)} for key, one in project.networks.items()}
+    labels = {ENVIRONMENT: wish.environment, INSTANCE: ACCESSORIES}
+    project = project._replace(networks=networks, volumes=_volumes(project, name))
+    return without_unused(_labelled(project, labels))
+
+
+def instance_project(wish: InstanceWish, accessories: Iterable[str]) -> Project:
+    """One copy of the stateless services. `accessories` are the model's other services, which run already."""
+    name = project_name(wish.environment, wish.name)
+    project = _project(name, wish.model, wish.services, wish.variables, wish.secrets)
+    shared = _networks_of(wish.model, accessories)
+    project = project._replace(
+        networks=_instance_networks(project, wish.environment, shared),
+        services={key: _joined(one, shared, project.networks) for key, one in project.services.items()},
+        volumes=_volumes(project, name),
+    )
+    labels = {ENVIRONMENT: wish.environment, INSTANCE: wish.name, VERSION: wish.version}
+    return without_unused(_labelled(project, labels))
+
+
+def release_project(release: Release, accessories: Iterable[str]) -> Project:
+    """One container that runs a command to its end, beside the accessories."""
+    wish = release.instance._replace(name=RELEASE, services=(release.service,))
+    project = instance_project(wish, accessories)
+    service = project.services[release.service]
+    config = {key: one for key, one in service.config.items() if key not in ("healthcheck", "scale", "deploy")}
+    config.update(command=list(release.command), restart="no", healthcheck={"disable": True})
+    return project._replace(services={service.name: service._replace(config=config)})
+
+
+# --- pieces
+
+
+def _project(
+    name: str, model: dict[str, Any], services: Iterable[str], variables: dict[str, str], secrets: Iterable[Secret]
+) -> Project:
+    """The named services of the model, as a project that needs no file."""
+    chosen = set(services)
+    given = list(secrets)
+    project = Project(
+        name=name,
+        directory="/",
+        files=(),
+        services={},
+        networks=dict(model.get("networks", {})),
+        volumes=dict(model.get("volumes", {})),
+        secrets={**model.get("secrets", {}), **{one.name: {"content": one.value} for one in given if one.file}},
+        configs=dict(model.get("configs", {})),
+        environment={},
+    )
+    for key in sorted(chosen & set(model["services"])):
+        config = _service(model["services"][key], chosen, variables, given)
+        project.services[key] = Service(key, config)
+    return project
+
+
+def _service(
+    config: dict[str, Any], chosen: set[str], variables: dict[str, str], secrets: list[Secret]
+) -> dict[str, Any]:
+    kept = {key: value for key, value in config.items() if key not in _DROPPED}
+    clear = {one.name: one.value for one in secrets if not one.file}
+    kept["environment"] = dict(sorted({**config.get("environment", {}), **variables, **clear}.items()))
+    kept["depends_on"] = {key: one for key, one in config.get("depends_on", {}).items() if key in chosen}
+    if not config.get("restart") and not config.get("deploy", {}).get("restart_policy"):
+        kept["restart"] = "always"
+    used = {one["source"]: one for one in config.get("secrets", ())}
+    for secret in secrets:
+        if secret.file and secret.name not in used:
+            used[secret.name] = {"source": secret.name, "target": f"/run/secrets/{secret.name}"}
+    kept["secrets"] = list(used.values())
+    return kept
+
+
+def _labelled(project: Project, labels: dict[str, str]) -> Project:
+    services = {
+        key: one._replace(config={**one.config, "labels": {**one.config.get("labels", {}), **labels}})
+        for key, one in project.services.items()
+    }
+    return project._replace(services=services)
+
+
+def _networks_of(model: dict[str, Any], services: Iterable[str]) -> set[str]:
+    """The networks of the model, external ones left aside, that any of the services is on."""
+    keys = {key for name in services for key in model["services"].get(name, {}).get("networks", {})}
+    return {key for key in keys if not model.get("networks", {}).get(key, {}).get("external")}
+
+
+def _own(network: dict[str, Any]) -> dict[str, Any]:
+    """A network that exists once for each instance can have no addresses of its own choice."""
+    return {key: value for key, value in network.items() if key != "ipam" or network.get("external")}
+
+
+def _name(network: dict[str, Any], project: str, key: str) -> str:
+    return str(network["name"]) if network.get("external") else f"{project}_{key}"
+
+
+def _instance_networks(project: Project, environment: str, shared: set[str]) -> dict[str, dict[str, Any]]:
+    networks = {key: {**_own(one), "name": _name(one, project.name, key)} for key, one in project.networks.items()}
+    for key in shared:
+        there = f"{project_name(environment, ACCESSORIES)}_{key}"
+        networks[_SHARED + key] = {"name": there, "external": True}
+    return networks
+
+
+def _joined(service: Service, shared: set[str], networks: dict[str, dict[str, Any]]) -> Service:
+    """The service on its networks, without addresses of its own, and on the accessories' networks without a name."""
+    if "networks" not in service.config:
+        return service
+    wishes: dict[str, dict[str, Any]] = {}
+    for key, wish in service.config["networks"].items():
+        kept = {name: one for name, one in (wish or {}).items() if name not in ("ipv4_address", "ipv6_address")}
+        wishes[key] = {**kept, "x-nameless": True} if networks.get(key, {}).get("external") else kept
+        if key in shared:
+            wishes[_SHARED + key] = {"x-nameless": True, "priority": -1}
+    return service._replace(config={**service.config, "networks": wishes})
+
+
+def _volumes(project: Project, name: str) -> dict[str, dict[str, Any]]:
+    """Named volumes belong to the project that mounts them, whatever name the model gave."""
+    return {
+        key: one if one.get("external") else {**one, "name": f"{name}_{key}"} for key, one in project.volumes.items()
+    }
