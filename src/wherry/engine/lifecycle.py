@@ -123,6 +123,8 @@ class Lifecycle:
                 return None
             if container.state.status in ("removing", "dead"):
                 raise Conflict("Container is marked for removal and cannot be started.")
+            if container.state.status == "starting":  # whoever began has died, and no repair has come by yet
+                self._assembly.take_apart(container)
             return self._launch(container, attach=attach, restarts=0)
 
     def _launch(self, container: Container, *, attach: bool, restarts: int) -> Attachment | None:

@@ -110,3 +110,20 @@ def test_commands_at_once_do_not_wait_for_each_other(wherry, name):
     assert time.monotonic() - begun < 5
     wherry("rm", "-f", name, check=False)
     child.wait()
+
+
+def test_a_start_that_died_and_was_not_repaired_is_begun_anew(wherry):
+    """The lock of one who was killed can be held for a moment by a child of it, and repair passes such rows by."""
+    from wherry.base.paths import Layout
+    from wherry.engine import open_engine
+
+    name = wherry("create", "--name", "dead", "tiny", "sleep", "300").out.strip()
+    engine = open_engine(Layout(wherry.root, wherry.run))
+    container = engine.containers.resolve(name)
+    ready = engine._assembly.put_together(container)
+    ready.abandon()
+    engine._records.update(container.id, status="starting")
+    engine.lifecycle.start(container.id)
+    assert wherry("exec", "dead", "echo", "alive").out == "alive\n"
+    wherry("rm", "-f", "dead")
+    assert not wherry.leftovers()

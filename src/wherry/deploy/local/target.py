@@ -6,7 +6,7 @@ import threading
 from heapq import merge
 
 from wherry.base.clock import parse_rfc3339, system_clock
-from wherry.base.errors import StepFailed, Unavailable, WherryError
+from wherry.base.errors import Unavailable
 from wherry.base.progress import nobody
 from wherry.compose.adapter import WherryEngine
 from wherry.compose.apply import ApplyOptions
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["LocalTarget"]
 
 _SECOND = 1e9
-_LAST_LINES = 5
 _NEVER_AGAIN = ("exited", "dead")
 
 
@@ -105,9 +104,6 @@ class LocalTarget:
         """See Target."""
         project = instance_project(wish, _others(wish))
         self._up(project, UpOptions(), progress)
-        for one in self._engine.containers(project.name):
-            if one.status in _NEVER_AGAIN and one.exit_code:
-                raise self._ended(one)
         found = [one for one in self.observe(wish.environment) if one.name == wish.name]
         if not found:
             raise Unavailable(f"the instance {wish.name} of {wish.environment} was removed while it started")
@@ -117,13 +113,6 @@ class LocalTarget:
         state = observe(self._engine, project.name, project)
         plan = plan_up(project, state, options)
         carry_out(self._engine, project, state, plan, progress, ApplyOptions())
-
-    def _ended(self, one: ObservedContainer) -> WherryError:
-        lines = [record.data for record in self._engine.logs(one.id, tail=_LAST_LINES)]
-        said = b"".join(lines).decode(errors="replace").strip()
-        words = f"{one.service} exited with code {one.exit_code}"
-        words = f"{words}: {said}" if said else words
-        return StepFailed(words, exit_code=one.exit_code, hint="see `wherry env logs`")
 
     def stop(self, environment: str, name: str, grace: float | None, progress: Sink) -> None:
         """See Target."""
