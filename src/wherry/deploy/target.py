@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-__all__ = ["AccessoryWish", "InstanceWish", "LogLine", "ObservedInstance", "ObservedService", "Release", "Secret", "Target"]
+__all__ = [
+    "AccessoryWish",
+    "InstanceWish",
+    "LogLine",
+    "ObservedInstance",
+    "ObservedService",
+    "Release",
+    "Secret",
+    "Target",
+]
 
 
 class Secret(NamedTuple):
@@ -125,6 +134,12 @@ class Target(Protocol):
         """Take everything of the environment away, its volumes only where `volumes`."""
 
     def logs(
-        self, environment: str, *, follow: bool = False, tail: int = -1, instances: Sequence[str] = (), services: Sequence[str] = ()
+        self,
+        environment: str,
+        *,
+        follow: bool = False,
+        tail: int = -1,
+        instances: Sequence[str] = (),
+        services: Sequence[str] = (),
     ) -> Iterator[LogLine]:
         """What instances and accessories wrote, those included that failed and are gone, in order of time."""

@@ -80,10 +80,12 @@ class Images:
                 " - image is referenced in multiple repositories"
             )
         self._refuse_while_used(image, text, force=force)
+        if not image.names and (owner := self._kept().get(image.manifest_digest)):
+            raise Conflict(f"conflict: unable to delete {image.id[7:19]} (cannot be forced) - {owner} needs it")
         removals = [line for name in image.names for line in self._untag(name, image)]
         removals += [line for called in image.digests if not image.names for line in self._forget(called, image)]
-        if self.users(image):
-            return removals  # the containers still need what it holds
+        if self.users(image) or image.manifest_digest in self._kept():
+            return removals  # what it holds is still needed
         self._store.images.remove(image.manifest_digest)
         self._store.collect()
         return [*removals, Removal("Deleted", image.id)]
@@ -151,10 +153,15 @@ class Images:
         self, *, every: bool = False, until: int = 0, labels: dict[str, str] | None = None
     ) -> tuple[list[Removal], int]:
         """Delete images without a name (with `every`: all that no container uses); lines and freed bytes."""
-        used = {one.image_id for one in self._records.all()}
+        used, kept = {one.image_id for one in self._records.all()}, self._kept()
         removals: list[Removal] = []
         for image in self._store.images.all():
-            if image.id in used or ((image.names or image.digests) and not every) or (until and image.created > until):
+            if (
+                image.manifest_digest in kept
+                or image.id in used
+                or ((image.names or image.digests) and not every)
+                or (until and image.created > until)
+            ):
                 continue
             if labels and not self._has_labels(image, labels):
                 continue
@@ -166,6 +173,13 @@ class Images:
     def _has_labels(self, image: Image, labels: dict[str, str]) -> bool:
         own = self.config(image).config.labels or {}
         return all(key in own and value in ("", own[key]) for key, value in labels.items())
+
+    def _kept(self) -> dict[str, str]:
+        """The images (by manifest) that versions of applications need, with the name of one such version."""
+        from wherry.store.leases import VERSION
+
+        owners = self._store.leases.owners("image", VERSION)
+        return {digest: f"version {owner.removeprefix(VERSION)}" for digest, owner in owners.items()}
 
     def users(self, image: Image) -> list[Container]:
         """The containers, in any state, that were made from the image."""

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
     from wherry.store.database import Database
 
-__all__ = ["BUILD_CACHE", "Lease", "Leases"]
+__all__ = ["BUILD_CACHE", "VERSION", "Lease", "Leases"]
 
 BUILD_CACHE = "build-cache:"  # begins the names of owners that keep what nobody needs, only to have it at hand
+
+VERSION = "version:"  # begins the names of owners whose images are to stay whole: versions of applications
 
 _MIGRATIONS = (
     """
@@ -51,6 +53,12 @@ class Leases:
         """Let go of all that `owner` keeps; harmless where it keeps nothing."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM leases WHERE owner = ?", (owner,))
+
+    def owners(self, kind: str, prefix: str) -> dict[str, str]:
+        """For each key of `kind` that owners whose names begin with `prefix` keep, one of them."""
+        query = "SELECT key, min(owner) FROM leases WHERE kind = ? AND substr(owner, 1, ?) = ? GROUP BY key"
+        with self._database.read() as connection:
+            return dict(connection.execute(query, (kind, len(prefix), prefix)).fetchall())
 
     def held(self, *, cached: bool = True) -> set[tuple[str, str]]:
         """Everything that a living owner keeps, with the build cache or without; leases of the dead are removed."""

@@ -117,7 +117,7 @@ def _project(
         environment={},
     )
     for key in sorted(chosen & set(model["services"])):
-        config = _service(model["services"][key], chosen, variables, given)
+        config = _service(model["services"][key], chosen, variables, _for_all(given, model))
         project.services[key] = Service(key, config)
     return project
 
@@ -131,12 +131,14 @@ def _service(
     kept["depends_on"] = {key: one for key, one in config.get("depends_on", {}).items() if key in chosen}
     if not config.get("restart") and not config.get("deploy", {}).get("restart_policy"):
         kept["restart"] = "always"
-    used = {one["source"]: one for one in config.get("secrets", ())}
-    for secret in secrets:
-        if secret.file and secret.name not in used:
-            used[secret.name] = {"source": secret.name, "target": f"/run/secrets/{secret.name}"}
-    kept["secrets"] = list(used.values())
+    files = [{"source": one.name, "target": f"/run/secrets/{one.name}"} for one in secrets if one.file]
+    kept["secrets"] = [*config.get("secrets", ()), *files]
     return kept
+
+
+def _for_all(secrets: list[Secret], model: dict[str, Any]) -> list[Secret]:
+    """The secrets that every service gets: those of the model go to services that ask for them."""
+    return [one for one in secrets if not one.file or one.name not in model.get("secrets", {})]
 
 
 def _labelled(project: Project, labels: dict[str, str]) -> Project:

@@ -1,0 +1,179 @@
+"""From a source tree to what a version is made of: a resolved Compose model with every image pinned.
+
+Nothing of it looks at the source tree again: images are built or fetched and named by their identifiers, configs are
+part of the model, secrets are read now and handed over apart, to be kept encrypted. Images stay as long as the version.
+"""
+
+from __future__ import annotations
+
+import os
+
+from wherry.base.errors import InvalidInput, NotFound
+from wherry.base.values import NamedTuple
+from wherry.compose.adapter import WherryEngine
+from wherry.compose.building import plan_images
+from wherry.compose.converging import ensure_images
+from wherry.compose.location import ProjectOptions
+from wherry.compose.model import Project, Service
+from wherry.compose.project import load_project, without_unused
+from wherry.compose.readers import DiskSource
+from wherry.compose.requests import check_supported
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from wherry.base.paths import Layout
+    from wherry.base.progress import Sink
+
+    Warn = Callable[[str], None]
+
+__all__ = ["Content", "Versions"]
+
+_WEB = "web"
+
+
+class Content(NamedTuple):
+    """What a version is made of. `images` are identifiers by service; `secrets` are the model's own, in the clear.
+
+    `revision` is the commit of the source tree, with `-dirty` where it had changes, empty outside a repository.
+    """
+
+    model: dict[str, Any]
+    images: dict[str, str]
+    secrets: dict[str, str] = {}  # noqa: RUF012 (a value)
+    revision: str = ""
+
+
+class Versions:
+    """Makes the contents of versions in one installation, and keeps their images."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._engine = WherryEngine(layout)
+
+    def build(self, options: ProjectOptions, owner: str, progress: Sink, warn: Warn = lambda _: None) -> Content:
+        """The content of a version from the project that `options` find; its images are kept for `owner`.
+
+        A directory with a Dockerfile and no Compose file is a project of the one service `web`. Images that can be
+        built are built (what has not changed comes from the cache), others are fetched where they are not here. The
+        owner's name begins with `store.leases.VERSION`.
+        Raises NotFound where there is neither file.
+        """
+        project = without_unused(_load(options, warn))
+        if not project.services:
+            raise InvalidInput("the project has no service", hint="is every one in a profile that is not active?")
+        for service in project.services.values():
+            for warning in (*check_supported(service), *_bound(service)):
+                warn(warning)
+        names = [one.image_name(project.name) for one in project.services.values()]
+        wanted = plan_images(project, self._engine.image_ids(names), build=True)
+        ensure_images(self._engine, project, wanted, progress)
+        images = self._pin(project, owner)
+        return Content(
+            self._model(project, images), images, _secrets(project), revision(project.directory, project.environment)
+        )
+
+    def _pin(self, project: Project, owner: str) -> dict[str, str]:
+        """Keep the images for the owner; their identifiers by service."""
+        engine = self._engine.opened()
+        found = {name: engine.images.resolve(one.image_name(project.name)) for name, one in project.services.items()}
+        engine.store.leases.pin(owner, [("image", image.manifest_digest) for image in found.values()])
+        return {name: image.id for name, image in found.items()}
+
+    def missing(self, images: Iterable[str]) -> list[str]:
+        """Those identifiers whose images are not here."""
+        wanted = list(images)
+        here = self._engine.image_ids(wanted)
+        return [one for one in wanted if one not in here]
+
+    def release(self, owner: str) -> None:
+        """Let go of a version's images; they go with the next prune unless something else needs them."""
+        self._engine.opened().store.leases.unpin(owner)
+
+    def _model(self, project: Project, images: dict[str, str]) -> dict[str, Any]:
+        services = {name: {**one.config, "image": images[name]} for name, one in project.services.items()}
+        for name, config in services.items():
+            config.pop("build", None)
+            if "ports" not in config and project.services[name].get("x-from-dockerfile"):
+                config["ports"] = self._exposed(images[name])
+        return {
+            "services": services,
+            "networks": project.networks,
+            "volumes": project.volumes,
+            "secrets": {name: {} for name in project.secrets},
+            "configs": {name: _content(name, one, project) for name, one in project.configs.items()},
+            **project.extensions,
+        }
+
+    def _exposed(self, image_id: str) -> list[dict[str, Any]]:
+        engine = self._engine.opened()
+        exposed = sorted(engine.images.config(engine.images.resolve(image_id)).config.exposed_ports or ())
+        return [{"target": int(one.partition("/")[0])} for one in exposed if not one.endswith("/udp")][:1]
+
+
+def _load(options: ProjectOptions, warn: Warn) -> Project:
+    try:
+        return load_project(options, DiskSource(), warn)
+    except NotFound:
+        directory = os.path.join(options.cwd, options.directory)
+        if options.files or not os.path.isfile(f"{directory}/Dockerfile"):
+            raise
+    build = {"context": directory, "dockerfile": "Dockerfile"}
+    service = Service(
+        _WEB,
+        {"build": build, "image": _image_name(directory), "networks": {"default": None}, "x-from-dockerfile": True},
+    )
+    network = {"default": {"name": "default"}}
+    return Project("web", directory, (), {_WEB: service}, network, {}, {}, {}, dict(options.environment))
+
+
+def _image_name(directory: str) -> str:
+    name = os.path.basename(os.path.realpath(directory)).lower()
+    return "".join(one if one.isascii() and one.isalnum() else "-" for one in name).strip("-") or _WEB
+
+
+def _bound(service: Service) -> Iterable[str]:
+    """Warnings about what a version cannot hold: directories of this machine."""
+    for mount in service.get("volumes", ()):
+        if mount["type"] == "bind":
+            yield (
+                f"services.{service.name}.volumes: {mount['source']} is no part of the version: it is mounted as it is"
+                " at the time"
+            )
+
+
+def _content(name: str, config: dict[str, Any], project: Project) -> dict[str, Any]:
+    """A config with its content in place of where that comes from."""
+    return {"content": _read(f"configs.{name}", config, project)}
+
+
+def _secrets(project: Project) -> dict[str, str]:
+    return {name: _read(f"secrets.{name}", one, project) for name, one in project.secrets.items()}
+
+
+def _read(key: str, source: dict[str, Any], project: Project) -> str:
+    if source.get("file"):
+        return DiskSource().read(source["file"])
+    if source.get("environment"):
+        value = project.environment.get(source["environment"])
+        if value is None:
+            raise InvalidInput(f"{key}: the variable {source['environment']} is not set")
+        return value
+    if "content" in source:
+        return str(source["content"])
+    raise InvalidInput(f"{key}: external ones are not supported", hint="give a file or a variable")
+
+
+def revision(directory: str, environment: dict[str, str]) -> str:
+    """The commit that `directory` is at, with `-dirty` where files differ from it; empty where git says nothing."""
+    from wherry.base.programs import find, run
+
+    if find("git") is None:
+        return ""
+    git = ("git", "-C", directory)
+    head = run((*git, "rev-parse", "--short=12", "HEAD"), check=False, env=environment or None)
+    if head.status:
+        return ""
+    changes = run((*git, "status", "--porcelain", "--", "."), check=False, env=environment or None)
+    return head.stdout.decode().strip() + ("-dirty" if changes.stdout.strip() else "")

@@ -1,0 +1,90 @@
+"""Versions: what they are made of outlives the source tree, and their images stay."""
+
+import os
+import subprocess
+
+import pytest
+
+from wherry.base.errors import Conflict, NotFound
+from wherry.base.paths import Layout
+from wherry.base.progress import nobody
+from wherry.compose.location import ProjectOptions
+from wherry.deploy.versions import Versions
+from wherry.engine import open_engine
+from wherry.store.leases import VERSION
+
+
+@pytest.fixture
+def versions(wherry):
+    return Versions(Layout(wherry.root, wherry.run))
+
+
+def write(directory, **files):
+    for name, text in files.items():
+        (directory / name.replace("_", ".").replace("..", "_")).write_text(text)
+
+
+def build(versions, directory, label, **environment):
+    said = []
+    options = ProjectOptions(environment, str(directory))
+    return versions.build(options, f"{VERSION}shop/{label}", nobody, said.append), said
+
+
+def test_a_version_holds_all_that_it_needs(versions, tmp_path, wherry):
+    write(tmp_path, compose_yaml=COMPOSE, motto_txt="be kind", key="s3cret", Dockerfile="FROM tiny\nLABEL n=1\n")
+    content, said = build(versions, tmp_path, "v1", TOKEN="t0k")
+    web = content.model["services"]["web"]
+    assert web["image"].startswith("sha256:")
+    assert "build" not in web
+    assert content.images == {"web": web["image"]}
+    assert content.model["configs"] == {"motto": {"content": "be kind"}}
+    assert content.secrets == {"key": "s3cret", "token": "t0k"}
+    assert "s3cret" not in str(content.model)
+    assert content.model["x-wherry"] == {"release": "true"}
+    assert any("services.web.volumes" in line for line in said)
+    again, _ = build(versions, tmp_path, "v2", TOKEN="t0k")
+    assert again.model == content.model
+
+
+COMPOSE = """
+name: shopping
+services:
+  web: {build: ., ports: ["80"], configs: [motto], secrets: [key, token], volumes: [".:/src"]}
+configs: {motto: {file: motto.txt}}
+secrets: {key: {file: key}, token: {environment: TOKEN}}
+x-wherry: {release: "true"}
+"""
+
+
+def test_images_stay_until_the_version_lets_go(versions, tmp_path, wherry):
+    write(tmp_path, Dockerfile="FROM tiny\nLABEL n=2\nEXPOSE 8000\n")
+    content, _ = build(versions, tmp_path, "v7")
+    [image] = content.images.values()
+    assert content.model["services"]["web"]["ports"] == [{"target": 8000}]
+    wherry("rmi", tmp_path.name.replace("_", "-"))
+    wherry("image", "prune", "-f")
+    assert versions.missing([image]) == []
+    engine = open_engine(Layout(wherry.root, wherry.run))
+    with pytest.raises(Conflict, match="version shop/v7 needs it"):
+        engine.images.remove(image)
+    versions.release(f"{VERSION}shop/v7")
+    wherry("image", "prune", "-f")
+    assert versions.missing([image]) == [image]
+
+
+def test_a_directory_without_files_is_refused(versions, tmp_path):
+    with pytest.raises(NotFound, match="no configuration file provided"):
+        build(versions, tmp_path, "v1")
+
+
+def test_the_revision_says_what_was_deployed(versions, tmp_path):
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b")
+    for command in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "first")):
+        subprocess.run([*git, *command], check=True)
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], check=True, capture_output=True, text=True).stdout
+    write(tmp_path, Dockerfile="FROM tiny\n")
+    environment = {"PATH": os.environ["PATH"]}
+    assert build(versions, tmp_path, "v1", **environment)[0].revision == head.strip() + "-dirty"
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "second"], check=True)
+    assert not build(versions, tmp_path, "v1", **environment)[0].revision.endswith("-dirty")
