@@ -167,8 +167,8 @@ class Containers:
             end_fd=end_fd,
         )
 
-    def execute(self, container_id: str, request: ExecRequest) -> int:
-        """Run a further command in a running container, on this process's own streams; its exit code."""
+    def execute(self, container_id: str, request: ExecRequest, streams: tuple[int, int, int] | None = None) -> int:
+        """Run a further command in a running container, on this process's own streams or `streams`; its exit code."""
         from wherry.engine.executing import exec_process
         from wherry.runtime.execution import execute
 
@@ -180,7 +180,12 @@ class Containers:
         rootfs = f"{self._layout.container_run(container.id)}/rootfs"
         process = exec_process(container.request, self._assembly.configuration(container), request, rootfs)
         return execute(
-            self._runtime(), container.id, process, detached=request.detached, stdin=request.stdin_open or request.tty
+            self._runtime(),
+            container.id,
+            process,
+            detached=request.detached,
+            stdin=request.stdin_open or request.tty,
+            streams=streams,
         )
 
     def top(self, container_id: str, arguments: tuple[str, ...]) -> tuple[list[str], list[list[str]]]:

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["execute", "run_to_end"]
 
 
-def execute(runtime: OciRuntime, container_id: str, process: dict[str, Any], *, detached: bool, stdin: bool) -> int:
-    """Run `process` in the container on this process's own standard streams; its exit code.
+def execute(
+    runtime: OciRuntime,
+    container_id: str,
+    process: dict[str, Any],
+    *,
+    detached: bool,
+    stdin: bool,
+    streams: tuple[int, int, int] | None = None,
+) -> int:
+    """Run `process` in the container on this process's own standard streams, or on `streams`; its exit code.
 
     A terminal is handled by the runtime itself, its size and signals included. Detached, returns 0 once it runs.
     Raises CommandNotFound and its like where the command could not be executed.
@@ -33,12 +41,13 @@ def execute(runtime: OciRuntime, container_id: str, process: dict[str, Any], *, 
     arguments += ["--detach"] if detached else []
     nothing = subprocess.DEVNULL
     spare = _spare_terminal() if process.get("terminal") and not detached else ()
+    own = streams or (None, None, None)
     try:
         child = subprocess.Popen(
             runtime.command(*arguments, container_id),
-            stdin=None if stdin and not detached else nothing,
-            stdout=nothing if detached else None,
-            stderr=nothing if detached else spare[1] if spare else None,
+            stdin=own[0] if stdin and not detached else nothing,
+            stdout=nothing if detached else own[1],
+            stderr=nothing if detached else spare[1] if spare else own[2],
         )
         code = _wait(child)
         failure = _logged_failure(f"{name}.log")
