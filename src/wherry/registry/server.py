@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from wherry.registry.service import Service
 
-__all__ = ["RequestLog", "serve"]
+__all__ = ["RequestLog", "free_port", "serve", "wait_until_it_answers"]
 
 _HEADER_SECONDS = 10  # a client that takes longer over its request line and headers is cut off
 _HEADER_BYTES = 64 << 10
@@ -101,7 +101,7 @@ class _Server:
             loop.add_signal_handler(number, self._stopping.set)
         serving = asyncio.ensure_future(server.serve())
         host = split_address(configuration.listen)[0]
-        await _answers(host, port, serving)
+        await wait_until_it_answers(host, port, serving)
         upkeep = asyncio.ensure_future(Upkeep(service, audit, self._event).run())
         scheme = "https" if configuration.tls_cert else "http"
         shown = f"[{host}]" if ":" in host else host
@@ -128,7 +128,7 @@ class _Server:
 
         configuration = self._service.configuration
         host, port = split_address(configuration.listen)
-        port = _free_port(host, port)
+        port = free_port(host, port)
         certificate: dict[str, Any] = {}
         if configuration.tls_cert:
             for path in (configuration.tls_cert, configuration.tls_key):
@@ -158,7 +158,7 @@ class _Server:
         return server, port
 
 
-async def _answers(host: str, port: int, serving: asyncio.Future[None]) -> None:
+async def wait_until_it_answers(host: str, port: int, serving: asyncio.Future[None]) -> None:
     """Return when a connection succeeds. Raises Unavailable where serving ended instead."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (what was asked for)
     while not serving.done():
@@ -172,7 +172,7 @@ async def _answers(host: str, port: int, serving: asyncio.Future[None]) -> None:
     raise Unavailable(f"cannot listen on {host}:{port}: {serving.exception() or 'the server ended'}")
 
 
-def _free_port(host: str, port: int) -> int:
+def free_port(host: str, port: int) -> int:
     """The port itself, or one that is free for 0. Raises Unavailable where the address cannot be had."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
