@@ -40,6 +40,8 @@ def _healthy(containers: Iterable[ObservedContainer]) -> bool | None:
     for one in containers:
         if one.status in ("exited", "dead"):
             raise Conflict(f"dependency failed to start: container {one.name} exited ({one.exit_code})")
+        if one.status == "restarting":
+            return None
         if one.health == "unhealthy":
             raise Conflict(f"dependency failed to start: container {one.name} is unhealthy")
         if not one.health and one.is_running:
@@ -79,6 +81,6 @@ def _is_ready(one: ObservedContainer, may_end: set[str]) -> bool:
         if one.exit_code == 0 and one.service in may_end:
             return True
         raise StepFailed(f"container {one.name} exited ({one.exit_code})", exit_code=1)
-    if one.health == "unhealthy":
+    if one.health == "unhealthy" and one.status != "restarting":
         raise StepFailed(f"container {one.name} is unhealthy", exit_code=1)
     return one.status == "running" and one.health in ("", "healthy")
