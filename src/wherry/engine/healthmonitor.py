@@ -136,8 +136,10 @@ class HealthMonitor:
         running = {run.key: run for run in runs if run.status == "running"}
         for key in self._checked.keys() - running.keys():
             self._drop(self._checked.pop(key))
+        busy = {checked.run.container_id for checked in self._probes.values()}
         for key in running.keys() - self._checked.keys():
-            self._adopt(running[key])
+            if running[key].container_id not in busy:  # with a check that is being killed: when that has ended
+                self._adopt(running[key])
         return True
 
     def _adopt(self, run: CheckedRun) -> None:
@@ -181,7 +183,7 @@ class HealthMonitor:
             checked.probe.kill(hard=checked.is_late)
             checked.is_late = True
             checked.due = now + _KILL
-        elif checked.run.key in self._checked:
+        elif self._is_current(checked):
             try:
                 probe = checked.begin(now, self._clock())
             except OSError as error:
@@ -203,8 +205,11 @@ class HealthMonitor:
         self._forget(fd)
         result = checked.result(probe, self._clock())
         checked.probe = None
-        if checked.run.key in self._checked:
+        if self._is_current(checked):
             self._judge(checked, result)
+
+    def _is_current(self, checked: _Checked) -> bool:
+        return self._checked.get(checked.run.key) is checked
 
     def _forget(self, fd: int) -> None:
         if self._probes.pop(fd, None) is not None:
