@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from wherry.base.processes import start_orphan
+from wherry.base.files import read_text
+from wherry.base.processes import is_living, start_orphan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.base.paths import Layout
 
-__all__ = ["own_command", "spawn_restart", "watch_health"]
+__all__ = ["is_watching", "monitor_note", "own_command", "spawn_restart", "watch_health"]
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL")
 
@@ -32,9 +33,17 @@ def spawn_restart(layout: Layout, container_id: str) -> None:
     _spawn(layout, "restart", container_id)
 
 
+def monitor_note(layout: Layout) -> str:
+    """The file that tells which process runs the health checks."""
+    return f"{layout.run}/health-monitor"
+
+
+def is_watching(layout: Layout) -> bool:
+    """Whether that process lives."""
+    return is_living(read_text(monitor_note(layout)))
+
+
 def watch_health(layout: Layout) -> None:
     """See to it that the installation's monitor of health checks lives; to be called when there is a check to run."""
-    from wherry.engine.healthmonitor import is_watching, monitor_note
-
     if not is_watching(layout):
         _spawn(layout, "watch-health", monitor_note(layout))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
-from wherry.engine.health import check_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def configure(container_id: str, request: ContainerRequest, image: ContainerDefa
         exposed_ports=tuple(sorted({*image.exposed_ports, *request.expose, *_published(request)})),
         volumes=tuple(path for path in image.volumes if path.rstrip("/") not in targets),
         healthcheck=healthcheck,
-        check=check_of(healthcheck, image.shell),
+        check=_check(healthcheck, image.shell),
     )
 
 
@@ -105,6 +104,14 @@ def merge_environment(base: tuple[str, ...] | list[str], over: tuple[str, ...] |
         else:
             merged.pop(key, None)
     return tuple(merged.values())
+
+
+def _check(wanted: HealthRequest | None, shell: tuple[str, ...]) -> HealthCheck | None:
+    if wanted is None:
+        return None
+    from wherry.engine.health import check_of
+
+    return check_of(wanted, shell)
 
 
 def _healthcheck(health: HealthRequest, image: ContainerDefaults) -> HealthRequest | None:

@@ -15,7 +15,8 @@ import time
 
 from wherry.base.files import atomic_write, read_text, remove_if_exists
 from wherry.base.locks import FileLock
-from wherry.base.processes import is_living, process_identity
+from wherry.base.processes import process_identity
+from wherry.engine.background import monitor_note
 from wherry.engine.health import OUTPUT_BYTES, HealthCheck, HealthResult, judge, next_check, show_output, timed_out
 from wherry.runtime.probing import Probe, end_probe
 
@@ -29,20 +30,10 @@ if TYPE_CHECKING:
     from wherry.engine.healthrecords import CheckedRun, HealthRecords
     from wherry.store.database import Database
 
-__all__ = ["HealthMonitor", "is_watching", "monitor_note", "write_check"]
+__all__ = ["HealthMonitor", "write_check"]
 
 _MILLISECOND = 1_000_000
 _KILL = 5_000_000_000  # nanoseconds that a killed check may take to end until the runtime is killed too
-
-
-def monitor_note(layout: Layout) -> str:
-    """The file that tells which process watches."""
-    return f"{layout.run}/health-monitor"
-
-
-def is_watching(layout: Layout) -> bool:
-    """Whether the installation's monitor lives."""
-    return is_living(read_text(monitor_note(layout)))
 
 
 def write_check(bundle: str, runtime: Sequence[str], check: HealthCheck, process: dict[str, Any]) -> None:

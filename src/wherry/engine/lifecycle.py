@@ -14,7 +14,6 @@ from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, 
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock, is_held
 from wherry.engine.background import spawn_restart, watch_health
-from wherry.engine.health import STARTING, UNHEALTHY
 from wherry.engine.naming import check_name, generate_name, new_id
 from wherry.engine.records import PASSING, Container, ContainerState, NetworkState
 from wherry.engine.restarting import LONGEST_DELAY, next_delay, restart_due, wants_restart
@@ -148,7 +147,7 @@ class Lifecycle:
         self._records.update(
             container.id,
             status="running",
-            health=STARTING if is_checked else "",
+            health="starting" if is_checked else "",
             health_streak=0,
             pid=pids.pid,
             monitor_pid=pids.monitor,
@@ -453,7 +452,7 @@ class Lifecycle:
 
 def _unwatched(container: Container) -> str:
     """Its health when nobody checks it any more: unhealthy, as Docker says of what is paused or has ended."""
-    return UNHEALTHY if container.state.health else ""
+    return "unhealthy" if container.state.health else ""
 
 
 def prepare_directories(layout: Layout) -> None:

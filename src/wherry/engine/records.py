@@ -11,7 +11,6 @@ import json
 from wherry.base.errors import Conflict, NotFound
 from wherry.base.locks import FileLock
 from wherry.base.values import NamedTuple
-from wherry.engine.healthrecords import HealthRecords
 from wherry.engine.request import ContainerRequest, decode_request, encode_request
 
 TYPE_CHECKING = False
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.base.paths import Layout
+    from wherry.engine.healthrecords import HealthRecords
     from wherry.network import Publication
     from wherry.store import Database
 
@@ -162,7 +162,13 @@ class ContainerRecords:
         database.migrate("engine", _MIGRATIONS)
         self._database = database
         self._layout = layout
-        self.health = HealthRecords(database)
+
+    @property
+    def health(self) -> HealthRecords:
+        """What health checks have said."""
+        from wherry.engine.healthrecords import HealthRecords
+
+        return HealthRecords(self._database)
 
     def lock(self, container_id: str, *, wait: bool = True) -> FileLock:
         """The lock that every change of the container is made under."""

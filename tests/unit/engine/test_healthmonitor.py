@@ -9,8 +9,9 @@ import pytest
 
 from wherry.base.locks import FileLock, is_held
 from wherry.base.paths import Layout
+from wherry.engine.background import is_watching, monitor_note
 from wherry.engine.health import HealthCheck
-from wherry.engine.healthmonitor import HealthMonitor, is_watching, monitor_note, write_check
+from wherry.engine.healthmonitor import HealthMonitor, write_check
 from wherry.engine.records import Container, ContainerRecords, ContainerState, NetworkState
 from wherry.engine.request import ContainerRequest
 from wherry.store import Database
