@@ -10,7 +10,10 @@ from wherry.base.errors import Conflict, Corrupt, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 __all__ = ["Database"]
 
@@ -123,6 +126,45 @@ class Database:
     def write(self) -> _Write:
         """`with database.write() as connection:` one transaction, alone among writers."""
         return _Write(self._connection)
+
+    def watch(self) -> int:
+        """A descriptor that becomes readable when anybody has written anything; the caller closes it.
+
+        The journal, which is watched, grows a moment before the change can be seen: `settle` before looking.
+        """
+        from wherry.base.watching import watch_file
+
+        self._connection.execute("SELECT count(*) FROM schema_versions").fetchone()  # opens the journal
+        return watch_file(f"{self._path}-wal")
+
+    def settle(self) -> None:
+        """Wait for whoever is writing now, so that what was written before can be seen."""
+        with self.write():
+            pass
+
+    def wait_until(self, condition: Callable[[], T | None], timeout: float | None = None) -> T | None:
+        """What `condition` gives as soon as that is not None, asked whenever anybody has written to the database.
+
+        None after `timeout` seconds.
+        """
+        import select
+        import time
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        watched = self.watch()
+        try:
+            poll = select.poll()
+            poll.register(watched, select.POLLIN)
+            while True:
+                self.settle()
+                met = condition()
+                left = None if deadline is None else deadline - time.monotonic()
+                if met is not None or (left is not None and left <= 0):
+                    return met
+                if poll.poll(None if left is None else left * 1000):
+                    os.read(watched, 65536)
+        finally:
+            os.close(watched)
 
     def close(self) -> None:
         """Give the file back, for every thread: none may be using it. The next use opens it again."""
