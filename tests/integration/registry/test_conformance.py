@@ -372,6 +372,31 @@ def test_referrers(ask, repository):
     assert ask("GET", f"/v2/{repository}/referrers/x").code == "DIGEST_INVALID"
 
 
+def test_referrers_in_pages_that_every_client_takes(ask, repository):
+    """However much is attached to a manifest, no answer is larger than what clients accept of an index."""
+    descriptor = {"mediaType": MANIFEST, "digest": digest_of(b"subject"), "size": 7}
+    pushed = []
+    for number in range(5):
+        kind = f"application/{'even' if number % 2 == 0 else 'odd+x'}"
+        data = index_of(artifactType=kind, annotations={"n": f"{number}" + "é" * 400_000}, subject=descriptor)
+        assert put_manifest(ask, repository, digest_of(data), data, INDEX).status == 201
+        pushed.append(digest_of(data))
+
+    def pages(path):
+        found, count = [], 0
+        while path:
+            answer = ask("GET", path)
+            assert (answer.status, answer.headers["content-type"], len(answer.body) < 4 << 20) == (200, INDEX, True)
+            found += [each["digest"] for each in answer.json()["manifests"]]
+            count += 1
+            path = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+        return found, count
+
+    path = f"/v2/{repository}/referrers/{digest_of(b'subject')}"
+    assert pages(path) == (pushed, 5)
+    assert pages(f"{path}?artifactType=application/odd%2Bx") == (pushed[1::2], 2)
+
+
 # Content management
 
 
