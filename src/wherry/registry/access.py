@@ -114,12 +114,16 @@ class Access:
             return Caller("", "open" if self.is_open else ANONYMOUS)
         if scheme.lower() == "bearer":
             bearer = self._tokens.bearer(value.strip(), self._seconds())
-            if bearer is None or not self._accounts.exists(bearer.kind, bearer.subject):
+            if bearer is None or not self._still_holds(bearer):
                 raise self.challenge(request, (), error="invalid_token")
             return Caller(bearer.subject, bearer.kind, bearer)
         if scheme.lower() == "basic":
             return await self.log_in(request, *_basic(value))
         raise self.challenge(request, ())
+
+    def _still_holds(self, bearer: Bearer) -> bool:
+        """Whether the one that the token was given to could get it now."""
+        return self.is_open if bearer.kind == "open" else self._accounts.exists(bearer.kind, bearer.subject)
 
     async def log_in(self, request: Request, name: str, password: str) -> Caller:
         """Who has that name and password (or token). The same errors as `authenticate`."""

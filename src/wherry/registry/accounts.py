@@ -195,7 +195,7 @@ class Accounts:
         self._must_change("access key", identifier, sql, (policy, identifier))
 
     def exists(self, kind: str, name: str) -> bool:
-        """Whether the account that a token was given to is still there; `kind` as a caller's, others are nobody's."""
+        """Whether the account is there; `kind` as a caller's. What is anonymous always is."""
         tables = {"user": "users", "robot": "robots"}
         if kind == "key":
             return self.key(name) is not None

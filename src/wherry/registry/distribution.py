@@ -10,6 +10,7 @@ import json
 import re
 from urllib.parse import quote
 
+from wherry.base.errors import Unavailable
 from wherry.registry import metadata
 from wherry.registry.errors import Refusal
 from wherry.registry.http import BlobBody, Response, json_response
@@ -139,7 +140,11 @@ class Distribution:
         if len(self._touched) > 100_000:
             self._touched.clear()
         self._touched[key] = now
-        await self._uploads.change(lambda db: metadata.touch_blob(db, name, digest, now))
+        try:
+            await self._uploads.change(lambda db: metadata.touch_blob(db, name, digest, now))
+        except Unavailable:
+            # On a full disk pulls go on. The manifest that may follow is refused if the blob should go before it comes.
+            del self._touched[key]
 
     # Push
 
@@ -160,7 +165,7 @@ class Distribution:
             raise Refusal("DIGEST_INVALID", f"unsupported digest algorithm: {algorithm!r:.40}")
         upload_id = await self._uploads.begin(name, caller.name)
         if "digest" in query:
-            await self._uploads.finish(name, upload_id, query["digest"], request)
+            await self._uploads.finish_at_once(name, upload_id, query["digest"], request)
             return self._created_blob(name, query["digest"])
         return self._accepted(name, upload_id, 0)
 

@@ -77,7 +77,12 @@ class Uploads:
             connection.execute("INSERT INTO uploads VALUES (?, ?, ?, ?)", (upload_id, repository, now, owner))
 
         upload = await self.in_thread(self._storage.create, upload_id)
-        await self.change(record)
+        try:
+            await self.change(record)
+        except BaseException:
+            upload.close()
+            await self.in_thread(self._storage.discard, upload_id)
+            raise
         self._remember(upload_id, _Session(upload))
         return upload_id
 
@@ -147,6 +152,14 @@ class Uploads:
             self._drop(upload_id)
             return size
 
+    async def finish_at_once(self, repository: str, upload_id: str, digest: str, request: Request) -> None:
+        """As `finish`, for an upload whose identifier nobody knows: whatever goes wrong, nothing of it stays."""
+        try:
+            await self.finish(repository, upload_id, digest, request)
+        except BaseException:
+            await self._forget(upload_id)
+            raise
+
     def _adoption(self, repository: str, upload_id: str, digest: str) -> Callable[[sqlite3.Connection], int]:
         now = self._clock()
 
@@ -167,9 +180,10 @@ class Uploads:
             await self._forget(upload_id)
 
     async def _forget(self, upload_id: str) -> None:
+        """The bytes go first, so that there is room for the rest where the disk is full."""
         self._drop(upload_id)
-        await self.change(lambda db: db.execute("DELETE FROM uploads WHERE id = ?", (upload_id,)))
         await self.in_thread(self._storage.discard, upload_id)
+        await self.change(lambda db: db.execute("DELETE FROM uploads WHERE id = ?", (upload_id,)))
 
     def _session(self, repository: str, upload_id: str) -> _Session:
         if not _ID.fullmatch(upload_id):

@@ -181,7 +181,7 @@ def test_a_token_from_before_there_were_accounts_opens_nothing_after(registry_se
     early = bearer(registry_server, "repository:team/app:pull,push")
     assert registry_server("POST", "/v2/team/app/blobs/uploads/", b"", early).status == 202
     registry_server.verb("user", "add", "ana", "--password-stdin", stdin="x")
-    assert registry_server("POST", "/v2/team/app/blobs/uploads/", b"", early).status == 403
+    assert registry_server("POST", "/v2/team/app/blobs/uploads/", b"", early).status == 401
 
 
 def test_oauth2_with_identity_tokens(registry):

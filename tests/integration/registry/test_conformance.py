@@ -243,6 +243,11 @@ def test_a_manifest_that_needs_what_is_missing_is_refused(ask, repository):
         (json.dumps({**json.loads(manifest_of(b"{}", [])), "manifests": []}).encode(), MANIFEST, "MANIFEST_INVALID"),
         (manifest_of(b"{}", []), "text/plain", "MANIFEST_INVALID"),
         (b"[" * 100_000, MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", []).replace(b'"size": 2', b'"size": ' + b"9" * 30), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", [], artifactType="\ud800"), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", [], artifactType=["a"]), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", [], config_type="\udfff/x"), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", []).decode().encode("utf-16"), MANIFEST, "MANIFEST_INVALID"),
     ],
 )
 def test_what_is_no_manifest_is_refused(ask, repository, data, media_type, code):
@@ -370,6 +375,15 @@ def test_referrers(ask, repository):
     assert digest_of(by_type) not in {each["digest"] for each in ask("GET", path).json()["manifests"]}
     assert ask("GET", "/v2/no/such/referrers/" + digest_of(b"x")).json()["manifests"] == []
     assert ask("GET", f"/v2/{repository}/referrers/x").code == "DIGEST_INVALID"
+
+
+def test_annotations_may_hold_any_text(ask, repository):
+    descriptor = {"mediaType": MANIFEST, "digest": digest_of(b"subject"), "size": 7}
+    notes = {"half a pair": "\ud800", "nothing": "\0", "letters": "é漢"}
+    data = index_of(annotations=notes, subject=descriptor)
+    assert put_manifest(ask, repository, digest_of(data), data, INDEX).status == 201
+    answer = ask("GET", f"/v2/{repository}/referrers/{digest_of(b'subject')}")
+    assert answer.json()["manifests"][0]["annotations"] == notes
 
 
 def test_referrers_in_pages_that_every_client_takes(ask, repository):
@@ -500,6 +514,11 @@ def test_methods_that_nothing_answers(ask, repository):
         assert answer.code == "UNSUPPORTED"
     assert ask("GET", "/nothing").status == 404
     assert ask("GET", f"/v2/{repository}").status == 404
+
+
+def test_the_base_of_the_api_is_read_alone(ask):
+    for method in ("POST", "PUT", "PATCH", "DELETE", "TRACE"):
+        assert ask(method, "/v2/", b"").status == 405
 
 
 def test_a_repository_may_be_called_like_the_api(ask):
