@@ -148,8 +148,10 @@ class Uploads:
                 await self._forget(upload_id)
                 raise Refusal("DIGEST_INVALID", f"the uploaded bytes hash to {found}, not to {digest}")
             await self.in_thread(upload.seal)
-            size: int = await self.change(self._adoption(repository, upload_id, digest))
-            self._drop(upload_id)
+            try:
+                size: int = await self.change(self._adoption(repository, upload_id, digest))
+            finally:
+                self._drop(upload_id)  # its file may be the blob's by now, whether that was noted or not
             return size
 
     async def finish_at_once(self, repository: str, upload_id: str, digest: str, request: Request) -> None:

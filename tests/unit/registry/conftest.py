@@ -17,12 +17,12 @@ from wherry.registry.memory import MemoryStorage
 class Registry:
     """One registry in this process; `now` in nanoseconds."""
 
-    def __init__(self, directory, *, open=True):
+    def __init__(self, directory, *, open=True, storage=None):
         self.now = 1_700_000_000_000_000_000
         self.logged = []
         self.catalog = Catalog(str(directory))
         self.accounts = Accounts(self.catalog)
-        self.storage = MemoryStorage()
+        self.storage = storage or MemoryStorage()
         self.application = Application(
             self.catalog,
             self.storage,
