@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Gateway"]
 
 _IDLE = 60.0  # seconds that a client may be silent in the middle of a body
-_PIECE = 256 << 10  # bytes of a part of a blob that are read at once
+_PIECE = 256 << 10  # bytes of a blob that are read at once
 _LEAST_PIECE = 16 << 10
-_PIECES = 2 << 20  # bytes that are read at once for all who are sent parts; each of them keeps about four pieces
+_PIECES = 2 << 20  # bytes that are read at once for all who are sent blobs; each of them keeps about four pieces
 _DRAINED = 16 << 20  # bytes
 _DRAIN_SECONDS = 5.0
 
@@ -76,7 +76,7 @@ class Gateway:
         self._idle = asyncio.Event()
         self._idle.set()
         self.active = 0
-        self._parts = 0
+        self._sending = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """One request."""
@@ -128,30 +128,31 @@ class Gateway:
             if head:
                 return await _end(send)
             self._application.metrics.sent += body.end - body.start
-            if path is not None and body.end - body.start == body.size:
-                return await send({"type": "http.response.pathsend", "path": path})
-            return await self._send_part(body, path, send)
+            return await self._send_blob(body, path, send)
         if "Content-Length" not in headers and response.status not in (204, 304):
             headers = {**headers, "Content-Length": str(len(body))}
         await _start(send, response.status, headers)
         self._application.metrics.sent += 0 if head else len(body)
         return await _end(send, b"" if head else body)
 
-    async def _send_part(self, blob: BlobBody, path: str | None, send: Send) -> None:
-        """A part of a blob, in pieces that are smaller the more clients there are, who may be slow to take them."""
+    async def _send_blob(self, blob: BlobBody, path: str | None, send: Send) -> None:
+        """A blob or a part of it, in pieces that are smaller the more clients there are: they may be slow to take them.
+
+        On Linux 6.18 that is faster than to let granian send the file, which reads every 128 KiB in another thread.
+        """
         fd = -1 if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._parts += 1
+        self._sending += 1
         try:
             position = blob.start
             while position < blob.end:
-                count = min(max(_PIECES // self._parts, _LEAST_PIECE), _PIECE, blob.end - position)
+                count = min(max(_PIECES // self._sending, _LEAST_PIECE), _PIECE, blob.end - position)
                 data = await self._piece(blob.digest, fd, position, count)
                 if not data:
                     raise Disconnected("the blob ended early")
                 position += len(data)
                 await send({"type": "http.response.body", "body": data, "more_body": True})
         finally:
-            self._parts -= 1
+            self._sending -= 1
             if fd >= 0:
                 os.close(fd)
         await _end(send)

@@ -123,14 +123,14 @@ class Distribution:
         }
         wanted = _byte_range(request.headers.get("range") or "", size)
         if wanted is None:
-            return Response(200, {**headers, "Content-Length": str(size)}, BlobBody(digest, 0, size, size))
+            return Response(200, {**headers, "Content-Length": str(size)}, BlobBody(digest, 0, size))
         start, end = wanted
         if start >= end:
             raise Refusal(
                 "SIZE_INVALID", "the range is not in the blob", status=416, headers={"Content-Range": f"bytes */{size}"}
             )
         headers |= {"Content-Range": f"bytes {start}-{end - 1}/{size}", "Content-Length": str(end - start)}
-        return Response(206, headers, BlobBody(digest, start, end, size))
+        return Response(206, headers, BlobBody(digest, start, end))
 
     async def _touch(self, name: str, digest: str) -> None:
         """Whoever asks for a blob may be about to name it in a manifest."""

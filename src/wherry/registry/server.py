@@ -32,7 +32,6 @@ __all__ = ["RequestLog", "cut_stalled_readers", "serve"]
 _HEADER_SECONDS = 10  # a client that takes longer over its request line and headers is cut off
 _HEADER_BYTES = 64 << 10
 _CONNECTIONS = 1024
-_FILE_THREADS = 8  # that read blobs while they are sent
 _FLUSH_SECONDS = 0.02
 _STALLED_SECONDS = 120  # a client that takes nothing of an answer for so long is cut off
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
@@ -149,7 +148,6 @@ class _Server:
                 interface=Interfaces.ASGINL,
                 http=HTTPModes.auto if certificate else HTTPModes.http1,
                 websockets=False,
-                runtime_blocking_threads=_FILE_THREADS,
                 backlog=_CONNECTIONS,
                 http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
                 log_enabled=False,
