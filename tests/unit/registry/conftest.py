@@ -20,6 +20,7 @@ class Registry:
     def __init__(self, directory, *, open=True, storage=None):
         self.now = 1_700_000_000_000_000_000
         self.logged = []
+        self.audit_path = f"{directory}/audit.log"
         self.catalog = Catalog(str(directory))
         self.accounts = Accounts(self.catalog)
         self.storage = storage or MemoryStorage()
@@ -28,7 +29,7 @@ class Registry:
             self.storage,
             self.accounts,
             Settings("000000000000", "us-east-1", "s" * 32, open=open),
-            audit=Audit(f"{directory}/audit.log", lambda: self.now),
+            audit=Audit(self.audit_path, lambda: self.now),
             clock=lambda: self.now,
             log=self.logged.append,
         )

@@ -1,6 +1,8 @@
-"""An upload whose end could not be noted never changes the bytes of a blob."""
+"""What could not be noted: it changes no blob, and is not acknowledged."""
 
-from registry_server import digest_of
+import os
+
+from registry_server import INDEX, digest_of, index_of
 from wherry.base.errors import Unavailable
 from wherry.registry.filesystem import FileSystemStorage
 
@@ -27,3 +29,14 @@ def test_a_blob_that_could_not_be_noted_stays_as_it_was_verified(make_registry, 
     assert (again.status, again.code) == (404, "BLOB_UPLOAD_UNKNOWN")
     assert registry("POST", f"/v2/a/blobs/uploads/?digest={digest}", data).status == 201
     assert registry("GET", f"/v2/a/blobs/{digest}").body == data
+
+
+def test_a_push_that_cannot_be_audited_is_not_acknowledged(make_registry):
+    registry = make_registry()
+    os.mkdir(registry.audit_path)
+    put = ("PUT", "/v2/a/manifests/1", index_of(), {"Content-Type": INDEX})
+    answer = registry(*put)
+    assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+    assert "cannot write the audit log" in registry.logged[-1]["error"]
+    os.rmdir(registry.audit_path)
+    assert registry(*put).status == 201
