@@ -34,21 +34,38 @@ class _Read:
 
 
 class _Write:
-    """A context that is one transaction: all of it happens, or nothing. Nested uses join the outermost."""
+    """A context that is one transaction: all of it happens, or nothing. Nested uses join the outermost.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Raises Unavailable where the file cannot be written; the next transaction begins anew then.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self._connection = connection
+        self._path = path
         self._outermost = False
 
     def __enter__(self) -> sqlite3.Connection:
         self._outermost = not self._connection.in_transaction
         if self._outermost:
-            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise _unusable(self._path, error) from None
         return self._connection
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if self._outermost:
-            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        if not self._outermost:
+            return
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as failed:
+            raise _unusable(self._path, failed) from None
+        finally:
+            if self._connection.in_transaction:  # SQLite may have undone it already
+                self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            raise _unusable(self._path, error) from None
 
 
 class Database:
@@ -125,7 +142,7 @@ class Database:
 
     def write(self) -> _Write:
         """`with database.write() as connection:` one transaction, alone among writers."""
-        return _Write(self._connection)
+        return _Write(self._connection, self._path)
 
     def watch(self) -> int:
         """A descriptor that becomes readable when anybody has written anything; the caller closes it.
@@ -185,4 +202,4 @@ def _statements(script: str) -> Iterator[str]:
 def _unusable(path: str, error: sqlite3.DatabaseError) -> Corrupt | Unavailable:
     if "malformed" in str(error) or "not a database" in str(error):
         return Corrupt(f"the database {path} is damaged: {error}", hint="restore it from a backup, or move it away")
-    return Unavailable(f"cannot open the database {path}: {error}", hint="check its owner, its mode and the free space")
+    return Unavailable(f"cannot use the database {path}: {error}", hint="check its owner, its mode and the free space")
