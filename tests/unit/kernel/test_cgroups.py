@@ -64,3 +64,23 @@ def test_removing_goes_from_the_inside_out_and_leaves_what_is_in_use(tmp_path):
 def test_paths_carry_the_installations_tag():
     assert cgroups.cgroup_path("", "c1") == "/wherry/c1"
     assert cgroups.cgroup_path("abc123", "c1") == "/wherry-abc123/c1"
+
+
+def write(root, path, text):
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+def test_usage_is_read_from_both_versions_and_is_nothing_where_the_group_is_gone(tmp_path):
+    two = tmp_path / "two"
+    write(two, "cgroup.controllers", "cpu memory")
+    write(two, "x/cpu.stat", "usage_usec 2500000\nuser_usec 1\n")
+    write(two, "x/memory.current", "1000\n")
+    write(two, "x/memory.stat", "anon 1\ninactive_file 300\n")
+    assert cgroups.usage("/x", str(two)) == (2.5, 700)
+    one = tmp_path / "one"
+    write(one, "cpuacct/x/cpuacct.usage", "2500000000\n")
+    write(one, "memory/x/memory.usage_in_bytes", "1000\n")
+    write(one, "memory/x/memory.stat", "inactive_file 1\ntotal_inactive_file 300\n")
+    assert cgroups.usage("/x", str(one)) == (2.5, 700)
+    assert cgroups.usage("/gone", str(one)) == cgroups.usage("/gone", str(two)) == (0.0, 0)
