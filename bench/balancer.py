@@ -62,6 +62,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def wait_for(port):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
 def run_haproxy(environment, name, configuration, directory):
     """HAProxy with that configuration in a container, until `remove`."""
     with open(f"{directory}/{name}.cfg", "w") as file:
@@ -130,6 +143,8 @@ def main():
         body = "x" * 1000
         run_haproxy(environment, "servers", SERVERS.format(first=first, second=second, body=body), directory)
         run_haproxy(environment, "by-hand", BY_HAND.format(port=by_hand, first=first, second=second), directory)
+        for each in (first, second, by_hand):
+            wait_for(each)
         balancer.apply(section(first, second))
         print("| what | hand-written | Wherry's | ratio |\n|---|---|---|---|")
         for close, connections in ((False, 16), (False, 100), (True, 16)):
