@@ -7,7 +7,6 @@ build that was killed leaves no mount, address or process behind the next comman
 from __future__ import annotations
 
 import os
-import signal
 
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock
@@ -120,6 +119,8 @@ class Workspace:
 
         What is only just being started may be missed: call it until the step has ended.
         """
+        import signal
+
         for pid in cgroups.process_ids(self.cgroup):
             try:
                 os.kill(pid, signal.SIGKILL)

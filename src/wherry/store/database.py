@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+# `sqlite3` and `threading.local` without what their packages load besides, which no command needs.
+import _sqlite3 as sqlite3
 import os
-import sqlite3
-from _thread import _local  # `threading.local` without the module, which most commands do not need
+from _thread import _local
 
 from wherry.base.errors import Conflict, Corrupt, Unavailable
 
@@ -12,7 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["Database"]
+__all__ = ["Database", "Duplicate"]
+
+Duplicate = sqlite3.IntegrityError  # raised by a write that would give two rows one key
 
 _BUSY_MILLISECONDS = 60_000
 
