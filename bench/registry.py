@@ -17,7 +17,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import NamedTuple
@@ -236,11 +235,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="wherry-bench-registry-", dir="/var/tmp")
-    try:
+    with bench.place() as directory:
         measure(directory, arguments.runs)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":
