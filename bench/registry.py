@@ -21,6 +21,8 @@ import threading
 import time
 from typing import NamedTuple
 
+import bench
+
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 LUA = f'wrk.headers["Accept"] = "{MANIFEST}"\n'
 
