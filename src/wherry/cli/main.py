@@ -33,6 +33,7 @@ _VERBS = {
     "compose": ("compose", "Run the services of a Compose file"),
     "container": ("container", "Manage containers"),
     "copy": ("copy", "Copy an image between registries, layouts, archives and the store"),
+    "cp": ("cp", "Copy files between a container and this machine"),
     "create": ("run", "Make a container without starting it"),
     "doctor": ("doctor", "Say which parts the machine has, and install what is missing"),
     "exec": ("exec", "Run a command in a running container"),

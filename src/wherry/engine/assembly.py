@@ -92,8 +92,7 @@ class Assembly:
         ensure_directory(bundle, 0o711)
         rootfs = f"{bundle}/rootfs"
         ensure_directory(rootfs, 0o755)
-        lowers = self._store.snapshots.lowers(container.chain_id)
-        overlay(lowers or [_empty(directory)], f"{directory}/upper", f"{directory}/work", rootfs)
+        overlay(self.lowers(container), f"{directory}/upper", f"{directory}/work", rootfs)
         config = self.configuration(container)
         ready = self._connections.connect(container, config, bundle)
         try:
@@ -114,6 +113,20 @@ class Assembly:
             ready.abandon()
             raise
         return ready
+
+    def lowers(self, container: Container) -> list[str]:
+        """The layers that its own is above, the topmost first; never none."""
+        lowers = self._store.snapshots.lowers(container.chain_id)
+        return lowers or [_empty(self._layout.container(container.id))]
+
+    def mount_root(self, container: Container, target: str) -> None:
+        """Mount the root of a container that does not run, without its volumes; read-only where the container is."""
+        directory = self._layout.container(container.id)
+        upper, work, lowers = f"{directory}/upper", f"{directory}/work", self.lowers(container)
+        if container.request.read_only:
+            overlay([upper, *lowers], "", "", target)
+        else:
+            overlay(lowers, upper, work, target)
 
     def cgroup(self, container_id: str) -> str:
         """The container's control group."""

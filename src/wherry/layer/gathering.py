@@ -131,6 +131,4 @@ def _open(name: bytes, flags: int, parent: int) -> int:
 
 def _meta(status: os.stat_result, fd: int = -1) -> Meta:
     xattrs = read_xattrs(fd) if fd >= 0 else {}
-    return Meta(
-        stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns // 1_000_000_000, xattrs
-    )
+    return Meta(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, status.st_mtime_ns // 1_000_000_000, xattrs)
