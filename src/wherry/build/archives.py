@@ -58,8 +58,8 @@ def _decompressed(file: BinaryIO, kind: str) -> BinaryIO:
 
 def _is_tar(file: BinaryIO) -> bool:
     """Whether the first block, decompressed, is a tar header."""
-    from wherry.layer.tarreader import is_header
     from wherry.layer.decompressing import open_layer
+    from wherry.layer.tarreader import is_header
 
     kind = _compression(file)
     try:

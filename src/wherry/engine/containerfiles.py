@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 
-from wherry.engine.copying import Tree, copy, find_source, find_target, local_path, read_archive, write_archive
+from wherry.engine.copying import (
+    Tree,
+    copy,
+    find_source,
+    find_target,
+    followed,
+    local_path,
+    read_archive,
+    write_archive,
+)
 from wherry.engine.copyrules import absolute
 
 TYPE_CHECKING = False
@@ -31,23 +40,24 @@ class ContainerFiles:
     def _tree(self, text: str) -> Iterator[tuple[Container, Tree]]:
         container = self._records.resolve(text)
         with self._views.open(container) as root:
-            yield container, Tree(root, container.name)
+            yield container, Tree(root, container.name, _kernel_devices(root))
 
     def copy_from(self, text: str, path: str, target: str, *, follow: bool) -> int:
         """Copy from a container to this machine, where files belong to whoever calls; the bytes of content."""
         with self._tree(text) as (_, tree), _here() as here:
             source = find_source(tree, absolute(path), follow=follow)
             try:
-                return copy(source, here, find_target(here, local_path(target)), keep_owner=False)
+                return copy(tree, source, here, find_target(here, local_path(target)), keep_owner=False)
             finally:
                 os.close(source.parent)
 
     def read_from(self, text: str, path: str, write: Callable[[bytes], object], *, follow: bool) -> int:
-        """Write a tar archive of what is in a container; the bytes of content."""
+        """Write a tar archive of what is in a container; the bytes of content. A link is named as what it leads to."""
         with self._tree(text) as (_, tree):
-            source = find_source(tree, absolute(path), follow=follow)
+            whole = followed(tree, absolute(path)) if follow else absolute(path)
+            source = find_source(tree, whole, follow=False)
             try:
-                return write_archive(source, write)
+                return write_archive(tree, source, write)
             finally:
                 os.close(source.parent)
 
@@ -57,7 +67,7 @@ class ContainerFiles:
             found = find_source(here, local_path(source), follow=follow)
             try:
                 owner = self._owner(container, tree) if archive else None
-                return copy(found, tree, find_target(tree, absolute(path)), keep_owner=True, owner=owner)
+                return copy(here, found, tree, find_target(tree, absolute(path)), keep_owner=True, owner=owner)
             finally:
                 os.close(found.parent)
 
@@ -76,6 +86,18 @@ class ContainerFiles:
 
         resolved = resolve_user(f"/proc/self/fd/{tree.root}", user)
         return resolved.uid, resolved.gid
+
+
+def _kernel_devices(root: int) -> frozenset[int]:
+    """What is mounted on /proc, /sys and /dev of a running container: files only in name."""
+    own = os.fstat(root).st_dev
+    found = set()
+    for name in ("proc", "sys", "dev"):
+        try:
+            found.add(os.stat(name, dir_fd=root, follow_symlinks=False).st_dev)
+        except OSError:
+            continue
+    return frozenset(found - {own})
 
 
 @contextmanager

@@ -21,12 +21,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Source", "Tree", "copy", "find_source", "find_target", "read_archive", "write_archive"]
+__all__ = [
+    "Source",
+    "Tree",
+    "copy",
+    "find_source",
+    "find_target",
+    "followed",
+    "local_path",
+    "read_archive",
+    "write_archive",
+]
 
 _PATH = os.O_PATH | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MOST_LINKS = 40  # path_resolution(7)
-_PIPE = 1 << 20
 
 
 class Tree(NamedTuple):
@@ -34,6 +43,7 @@ class Tree(NamedTuple):
 
     root: int
     name: str = ""
+    leave_out: frozenset[int] = frozenset()  # file systems of the kernel's, by `st_dev`
 
     def shown(self, path: str) -> str:
         """The path as users write it."""
@@ -53,7 +63,7 @@ def find_source(tree: Tree, path: str, *, follow: bool) -> Source:
     """`path` is absolute; a link at its end is followed only with `follow`. Raises NotFound."""
     name = split_entry(path)[1]
     if follow:
-        path = _chased(tree, path)
+        path = followed(tree, path)
     try:
         if path.endswith("/") or names_content(path):
             return Source(open_in_root(tree.root, path, _DIRECTORY), ".", name, is_directory=True)
@@ -77,8 +87,8 @@ def _missing(tree: Tree, path: str, error: OSError) -> WherryError:
     return NotFound(f"{path}: no such file or directory")
 
 
-def _chased(tree: Tree, path: str) -> str:
-    """Where the links at the end of `path` lead, as a path below the root; that need not exist."""
+def followed(tree: Tree, path: str) -> str:
+    """Where the links at the end of `path` lead, as a path below the root; nothing need be there."""
     for _ in range(_MOST_LINKS):
         parent, entry = os.path.split(path.rstrip("/") if path.strip("/") else path)
         if names_content(path) or not entry:
@@ -109,7 +119,7 @@ def find_target(tree: Tree, path: str) -> Target:
     Raises InvalidInput where that is a device or anything else that is neither directory nor file.
     """
     ending = "/." if names_content(path) else "/" if path.endswith("/") else ""
-    chased = _chased(tree, path.removesuffix(ending)) if ending and path.strip("/.") else _chased(tree, path)
+    chased = followed(tree, path.removesuffix(ending)) if ending and path.strip("/.") else followed(tree, path)
     chased = chased.rstrip("/") + ending if ending else chased
     try:
         fd = open_in_root(tree.root, chased, _PATH)
@@ -124,14 +134,17 @@ def find_target(tree: Tree, path: str) -> Target:
     return Target(chased, exists=True, is_directory=stat.S_ISDIR(mode))
 
 
-def copy(source: Source, into: Tree, target: Target, *, keep_owner: bool, owner: tuple[int, int] | None = None) -> int:
+def copy(
+    origin: Tree, source: Source, into: Tree, target: Target, *, keep_owner: bool, owner: tuple[int, int] | None = None
+) -> int:
     """Copy, as Docker's rules say; the bytes of content. `owner` gets all; else see `layer.merging.merge`."""
     from wherry.layer.gathering import gather
 
     place, name = placed(source.name, target, is_directory=source.is_directory)
 
     def pack(write: Callable[[bytes], object]) -> int:
-        return gather(source.parent, os.fsencode(source.entry), os.fsencode(name), write)
+        entry, shown = os.fsencode(source.entry), os.fsencode(name)
+        return gather(source.parent, entry, shown, write, leave_out=origin.leave_out)
 
     with _Stream(pack) as stream:
         _merge(stream.read, into, place, keep_owner=keep_owner, owner=owner)
@@ -209,11 +222,12 @@ class _Stream:
         return self._result
 
 
-def write_archive(source: Source, write: Callable[[bytes], object]) -> int:
+def write_archive(origin: Tree, source: Source, write: Callable[[bytes], object]) -> int:
     """`cp CONTAINER:PATH -`."""
     from wherry.layer.gathering import gather
 
-    return gather(source.parent, os.fsencode(source.entry), os.fsencode(source.name), write)
+    entry, shown = os.fsencode(source.entry), os.fsencode(source.name)
+    return gather(source.parent, entry, shown, write, leave_out=origin.leave_out)
 
 
 def read_archive(

@@ -23,21 +23,25 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ZEROS = bytes(CHUNK)
 
 
-def gather(parent: int, name: bytes, shown: bytes, write: Callable[[bytes], object]) -> int:
+def gather(
+    parent: int, name: bytes, shown: bytes, write: Callable[[bytes], object], *, leave_out: frozenset[int] = frozenset()
+) -> int:
     """Write `name`, which is in the open directory `parent` (`.` for that itself), as `shown`, and all below it.
 
     Where `shown` is empty, what is in the directory is written without the directory itself. What goes away meanwhile
     is left out; a file that becomes smaller meanwhile is filled with zeros, one that grows is cut. Sockets are left
-    out: no archive can hold them. Returns the bytes of content.
+    out: no archive can hold them. Of file systems below whose number (`st_dev`) is in `leave_out`, only the directory
+    that they are mounted on is written. Returns the bytes of content.
     """
-    gatherer = _Gatherer(write)
+    gatherer = _Gatherer(write, leave_out)
     gatherer.run(parent, name, shown)
     return gatherer.content
 
 
 class _Gatherer:
-    def __init__(self, write: Callable[[bytes], object]) -> None:
+    def __init__(self, write: Callable[[bytes], object], leave_out: frozenset[int]) -> None:
         self._tar = TarWriter(write)
+        self._leave_out = leave_out
         self._links: dict[tuple[int, int], bytes] = {}
         self.content = 0
 
@@ -66,9 +70,16 @@ class _Gatherer:
     def _inside(self, directory: int, shown: bytes) -> Iterator[tuple[int, bytes]]:
         for name in sorted(map(os.fsencode, os.listdir(directory))):
             try:
-                yield from self._entry(directory, name, shown.rstrip(b"/") + b"/" + name if shown else name)
+                yield from self._below(directory, name, shown + b"/" + name if shown else name)
             except FileNotFoundError:
                 continue
+
+    def _below(self, parent: int, name: bytes, shown: bytes) -> Iterator[tuple[int, bytes]]:
+        for step in self._entry(parent, name, shown):
+            if os.fstat(step[0]).st_dev in self._leave_out:
+                os.close(step[0])
+            else:
+                yield step
 
     def _entry(self, parent: int, name: bytes, shown: bytes) -> Iterator[tuple[int, bytes]]:
         """Write one entry; gives it, opened, where it is a directory whose content is to follow."""
@@ -76,7 +87,7 @@ class _Gatherer:
         if stat.S_ISDIR(status.st_mode):
             fd = _open(name, _DIRECTORY, parent)
             if shown:
-                self._tar.directory(shown.rstrip(b"/"), _meta(os.fstat(fd), fd))
+                self._tar.directory(shown, _meta(os.fstat(fd), fd))
             yield fd, shown
         elif not self._linked(shown, status):
             self._leaf(parent, name, shown, status)

@@ -98,12 +98,12 @@ def test_owners_are_kept_given_or_left(tree, tmp_path):
 def test_directories_and_files_do_not_replace_each_other(tree, tmp_path):
     into = tmp_path / "into"
     (into / "t" / "a").mkdir(parents=True)
-    with pytest.raises(Conflict, match="cannot overwrite directory .*/t/a.* with non-directory"):
+    with pytest.raises(Conflict, match=r"cannot overwrite directory .*/t/a.* with non-directory"):
         put(archive_of(tree, "t"), into)
     other = tmp_path / "other"
     other.mkdir()
     (other / "t").write_text("a file")
-    with pytest.raises(Conflict, match="cannot overwrite non-directory .*/t.* with directory"):
+    with pytest.raises(Conflict, match=r"cannot overwrite non-directory .*/t.* with directory"):
         put(archive_of(tree, "t"), other)
 
 

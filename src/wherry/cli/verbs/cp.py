@@ -51,6 +51,8 @@ def _check(source: str, path: str, target: str, place: str) -> None:
         raise InvalidInput("source can not be empty")
     if not place and not target:
         raise InvalidInput("destination can not be empty")
+    if (source and not path) or (target and not place):
+        raise InvalidInput("path cannot be empty", hint="write CONTAINER:PATH")
     if source and target:
         raise InvalidInput("copying between containers is not supported", hint="copy to a file here, then from it")
     if not source and not target:
