@@ -106,6 +106,8 @@ def input_archive() -> Callable[[int], bytes]:
     """The uncompressed bytes of the archive on standard input."""
     if sys.stdin.isatty():
         raise InvalidInput("the archive is read from standard input, which is a terminal", hint="redirect it")
+    from io import BufferedReader, FileIO
+
     from wherry.build.archives import open_stream
 
-    return open_stream(sys.stdin.buffer)
+    return open_stream(BufferedReader(FileIO(0, closefd=False)))
