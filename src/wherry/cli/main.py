@@ -37,6 +37,7 @@ _VERBS = {
     "create": ("run", "Make a container without starting it"),
     "doctor": ("doctor", "Say which parts the machine has, and install what is missing"),
     "exec": ("exec", "Run a command in a running container"),
+    "export": ("export", "Write a container's files as a tar archive"),
     "history": ("images", "Show how an image came to be"),
     "image": ("image", "Manage images"),
     "images": ("images", "List images"),

@@ -1,4 +1,4 @@
-"""What users do with the files of containers: copy them in and out."""
+"""What users do with the files of containers: copy them in and out, and export them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 
 from wherry.engine.copying import (
+    Source,
     Tree,
     copy,
     find_source,
@@ -76,6 +77,11 @@ class ContainerFiles:
         with self._tree(text) as (container, tree):
             owner = self._owner(container, tree) if archive else None
             read_archive(read, tree, find_target(tree, absolute(path)), owner=owner)
+
+    def export(self, text: str, write: Callable[[bytes], object]) -> int:
+        """Write a tar archive of the container's files without those of its mounts; the bytes of content."""
+        with self._views.open(self._records.resolve(text), mounts=False) as root:
+            return write_archive(Tree(root), Source(root, ".", "", is_directory=True), write)
 
     def _owner(self, container: Container, tree: Tree) -> tuple[int, int] | None:
         """Docker's archive mode: where the container has a user, everything is given to that user."""

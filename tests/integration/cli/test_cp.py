@@ -96,3 +96,18 @@ def test_the_whole_of_a_running_container_can_be_copied(wherry, one, tmp_path):
 def test_mistakes_are_told(wherry, one, words, said):
     told = wherry("cp", *(word.format(one=one) for word in words), check=False)
     assert (told.returncode, said in told.err) == (1, True), told.err
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_an_export_has_the_files_without_the_mounts(wherry, one, tmp_path, running):
+    if not running:
+        wherry("kill", one)
+    wherry("export", "-o", str(tmp_path / "all.tar"), one)
+    assert os.listdir(tmp_path) == ["all.tar"]
+    with tarfile.open(tmp_path / "all.tar") as archive:
+        names = archive.getnames()
+        assert archive.extractfile("t/f").read() == b"f\n"
+    assert {"t/esc", "bin/sh", "data", "scratch"} <= set(names)
+    assert not [name for name in names if name.startswith(("data/", "proc/", "sys/", "dev/"))]
+    assert wherry("export", one).stdout == (tmp_path / "all.tar").read_bytes()
+    assert wherry("export", "nobody", check=False).returncode == 1
