@@ -80,7 +80,6 @@ C:/t/file linknew
 C:/t/d/sub clash
 C:/t/d/f dirclash
 -a C:/t/d there
-C:/t/up there
 C:/t/up/ there
 -L C:/t/up there
 thing C:/t/new
