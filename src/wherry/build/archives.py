@@ -6,9 +6,11 @@ from wherry.base.errors import Corrupt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import BufferedReader
     from typing import BinaryIO
 
-__all__ = ["extract_archive"]
+__all__ = ["extract_archive", "open_stream"]
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz"}
 
@@ -25,6 +27,15 @@ def extract_archive(path: str, target: str) -> bool:
         stream: BinaryIO = _decompressed(file, kind)
         unpack(stream, target, compression=kind if kind in ("gzip", "zstd") else "none", overlay=False)
     return True
+
+
+def open_stream(file: BufferedReader) -> Callable[[int], bytes]:
+    """The uncompressed bytes of a stream that cannot be sought in, such as a pipe."""
+    from wherry.layer.decompressing import open_layer
+
+    head = file.peek(6)
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "none")
+    return open_layer(_decompressed(file, kind), kind if kind in ("gzip", "zstd") else "none")
 
 
 def _compression(file: BinaryIO) -> str:
@@ -47,8 +58,8 @@ def _decompressed(file: BinaryIO, kind: str) -> BinaryIO:
 
 def _is_tar(file: BinaryIO) -> bool:
     """Whether the first block, decompressed, is a tar header."""
+    from wherry.layer.decompressing import open_layer
     from wherry.layer.tarreader import is_header
-    from wherry.layer.unpacking import open_layer
 
     kind = _compression(file)
     try:

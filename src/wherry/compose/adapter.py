@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wherry.build import BuildRequest
     from wherry.compose.engine import ContainerWish, FileWish, NetworkWish, VolumeWish
     from wherry.engine import Engine
+    from wherry.engine.containerfiles import ContainerFiles
     from wherry.engine.containers import Streams
     from wherry.engine.records import Container
     from wherry.engine.request import ContainerRequest, ExecRequest
@@ -231,10 +232,9 @@ class WherryEngine:
         """See ComposeEngine."""
         return self._engine.containers.top(container_id, ())
 
-    def copy(self, source: str, target: str, *, archive: bool, follow: bool) -> None:
+    def files(self) -> ContainerFiles:
         """See ComposeEngine."""
-        del archive, follow
-        raise Unsupported(f"cp {source} {target}: copying is not supported yet", hint="use `exec` with tar")
+        return self._engine.files
 
     # --- images
 

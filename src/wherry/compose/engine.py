@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wherry.base.progress import Sink
     from wherry.build import BuildRequest
     from wherry.compose.state import ObservedContainer, ObservedResource
+    from wherry.engine.containerfiles import ContainerFiles
     from wherry.engine.containers import Streams
     from wherry.engine.request import ExecRequest
     from wherry.runtime.logs import LogRecord
@@ -155,8 +156,8 @@ class ComposeEngine(Protocol):
     def top(self, container_id: str) -> tuple[list[str], list[list[str]]]:
         """Titles and rows of its processes."""
 
-    def copy(self, source: str, target: str, *, archive: bool, follow: bool) -> None:
-        """As `cp`: one side is `CONTAINER:PATH`."""
+    def files(self) -> ContainerFiles:
+        """What copies files in and out of containers."""
 
     def image_details(self, image_id: str) -> tuple[list[str], int]:
         """The names of an image and its size in bytes."""

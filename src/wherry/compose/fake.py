@@ -17,12 +17,31 @@ if TYPE_CHECKING:
     from wherry.base.progress import Sink
     from wherry.build import BuildRequest
     from wherry.compose.engine import ContainerWish, FileWish, NetworkWish, VolumeWish
+    from wherry.engine.containerfiles import ContainerFiles
     from wherry.engine.containers import Streams
     from wherry.engine.request import ExecRequest
 
     T = TypeVar("T")
 
-__all__ = ["FakeEngine"]
+__all__ = ["FakeEngine", "FakeFiles"]
+
+
+class FakeFiles:
+    """Copies nothing, and tells `note` of what it was asked to."""
+
+    def __init__(self, note: Callable[[str, str], None]) -> None:
+        self._note = note
+
+    def copy_from(self, text: str, path: str, target: str, *, follow: bool) -> int:
+        """See ContainerFiles."""
+        self._note("copy-from", f"{text}:{path} {target}{' followed' if follow else ''}")
+        return 0
+
+    def copy_to(self, text: str, path: str, source: str, *, follow: bool, archive: bool) -> int:
+        """See ContainerFiles."""
+        how = f"{' followed' if follow else ''}{' archive' if archive else ''}"
+        self._note("copy-to", f"{source} {text}:{path}{how}")
+        return 0
 
 
 class FakeEngine:
@@ -233,9 +252,9 @@ class FakeEngine:
         """See ComposeEngine."""
         return ["PID", "CMD"], [["1", self._require(container_id).name]]
 
-    def copy(self, source: str, target: str, *, archive: bool, follow: bool) -> None:  # noqa: ARG002
+    def files(self) -> ContainerFiles:
         """See ComposeEngine."""
-        self._note("copy", f"{source} {target}")
+        return FakeFiles(self._note)  # type: ignore[return-value]
 
     def image_details(self, image_id: str) -> tuple[list[str], int]:
         """See ComposeEngine."""

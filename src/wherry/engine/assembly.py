@@ -92,7 +92,7 @@ class Assembly:
         ensure_directory(bundle, 0o711)
         rootfs = f"{bundle}/rootfs"
         ensure_directory(rootfs, 0o755)
-        self._mount_root(container, directory, rootfs)
+        self._mount_root(container, rootfs, passing=container.request.auto_remove)
         config = self.configuration(container)
         ready = self._connections.connect(container, config, bundle)
         try:
@@ -131,12 +131,24 @@ class Assembly:
         """Whether the health of this run of the container is checked."""
         return os.path.exists(f"{self._layout.container_run(container_id)}/health.json")
 
-    def _mount_root(self, container: Container, directory: str, rootfs: str) -> None:
-        lowers = self._store.snapshots.lowers(container.chain_id) or [_empty(directory)]
-        passing = container.request.auto_remove
-        if passing:
+    def lowers(self, container: Container) -> list[str]:
+        """The layers that its own is above, the topmost first; never none."""
+        lowers = self._store.snapshots.lowers(container.chain_id)
+        return lowers or [_empty(self._layout.container(container.id))]
+
+    def mount_root(self, container: Container, target: str) -> None:
+        """Mount the root of a container that does not run, without its volumes; read-only where the container is."""
+        if container.request.read_only:
+            overlay([f"{self._layout.container(container.id)}/upper", *self.lowers(container)], "", "", target)
+        else:
+            self._mount_root(container, target)
+
+    def _mount_root(self, container: Container, target: str, *, passing: bool = False) -> None:
+        """`passing`: nothing of it has to survive a power cut."""
+        directory = self._layout.container(container.id)
+        if container.request.auto_remove:
             remove_tree(f"{directory}/work/work")  # with the mark of a start that failed
-        overlay(lowers, f"{directory}/upper", f"{directory}/work", rootfs, volatile=passing)
+        overlay(self.lowers(container), f"{directory}/upper", f"{directory}/work", target, volatile=passing)
 
     def cgroup(self, container_id: str) -> str:
         """The container's control group."""

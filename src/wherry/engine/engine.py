@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry.base.paths import Layout
+    from wherry.engine.containerfiles import ContainerFiles
     from wherry.engine.networkverbs import NetworkVerbs
     from wherry.engine.records import Container
     from wherry.engine.system import Pruned
@@ -72,6 +73,15 @@ class Engine:
             records, networks = self._records, self.networks
             self._firewall = Firewall(self.layout, lambda: Wanted(networks.bridges(), records.publications()))
         return self._firewall
+
+    @property
+    def files(self) -> ContainerFiles:
+        """The files of containers."""
+        from wherry.engine.containerfiles import ContainerFiles
+        from wherry.engine.rootviews import RootViews
+
+        views = RootViews(self.layout, self._records, self._assembly, self.volumes, self.workspaces)
+        return ContainerFiles(self._records, self._assembly, views)
 
     @property
     def network_verbs(self) -> NetworkVerbs:

@@ -14,14 +14,14 @@ _RESOLVE_IN_ROOT = 0x10
 _O_PATH = os.O_PATH | os.O_CLOEXEC
 
 
-def open_in_root(root: str, path: str, flags: int = os.O_RDONLY) -> int:
+def open_in_root(root: str | int, path: str, flags: int = os.O_RDONLY) -> int:
     """A descriptor of `path` below `root`; links, `..` and absolute targets stay below `root` (openat2(2)).
 
-    Raises OSError as open(2) does.
+    `root` is a path or an open directory, which may be of another mount namespace. Raises OSError as open(2) does.
     """
     import ctypes
 
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = os.dup(root) if isinstance(root, int) else os.open(root, _O_PATH | os.O_DIRECTORY)
     try:
         how = (ctypes.c_uint64 * 3)(flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
         libc = ctypes.CDLL(None, use_errno=True)

@@ -14,6 +14,7 @@ from wherry.base.errors import Corrupt, HostileArchive, Unavailable
 from wherry.base.files import remove_directory_at, write_all
 from wherry.base.values import NamedTuple
 from wherry.layer.builder import kept_xattrs
+from wherry.layer.decompressing import open_layer
 from wherry.layer.packing import is_whiteout
 from wherry.layer.tarreader import Entry, TarReader
 from wherry.layer.times import DirectoryTimes
@@ -21,15 +22,10 @@ from wherry.layer.times import DirectoryTimes
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import BinaryIO, Protocol
 
-    class Readable(Protocol):
-        """What a layer is read from, once and in order; fewer bytes than asked for do not mean the end."""
+    from wherry.layer.decompressing import Readable
 
-        def read(self, count: int, /) -> bytes: ...
-
-
-__all__ = ["Limits", "Unpacked", "open_layer", "unpack"]
+__all__ = ["Limits", "Unpacked", "Unpacker", "unpack"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -40,7 +36,6 @@ _MAX_NAME = 4095  # bytes: what a program in the container could name at all (PA
 _MOST_REPLACED = 100_000  # entries that take the place of earlier ones, each of which had to be made and removed
 _MAX_XATTRS = 1 << 16  # bytes of names and values: what Linux lists at most
 _COPY = 1 << 20
-_ZSTD_PIECE = 1 << 12
 
 
 class Limits(NamedTuple):
@@ -61,86 +56,6 @@ class Unpacked(NamedTuple):
     entries: int
 
 
-def open_layer(stream: Readable, compression: str = "auto") -> Callable[[int], bytes]:
-    """A function that reads the uncompressed bytes of `stream`, which is `none`, `gzip`, `zstd` or to be looked at.
-
-    Raises Corrupt while reading what is not whole.
-    """
-    if compression == "auto":
-        seekable: BinaryIO = stream  # type: ignore[assignment]
-        head = seekable.read(6)
-        seekable.seek(0)
-        compression = "gzip" if head[:2] == b"\x1f\x8b" else "zstd" if head[:4] == b"\x28\xb5\x2f\xfd" else "none"
-    if compression == "none":
-        return stream.read
-    if compression == "zstd":
-        return _zstd(stream)
-    from isal import igzip, isal_zlib
-
-    errors = (isal_zlib.IsalError, OSError, EOFError)
-    return _guarded(igzip.open(_Filling(stream), "rb").read, errors)  # type: ignore[no-untyped-call,arg-type]
-
-
-class _Filling:
-    """A stream as isal wants it: it fills a buffer."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-
-    def readinto(self, buffer: memoryview) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    read = None  # isal looks whether there is one
-
-
-def _zstd(stream: Readable) -> Callable[[int], bytes]:
-    """Frames one after another; unlike the library's own reader, a frame that is cut off is an error."""
-    import zstandard
-
-    frames = zstandard.ZstdDecompressor()
-    frame = frames.decompressobj()
-    waiting = b""
-    position = 0
-    started = False
-
-    def read(_count: int) -> bytes:
-        nonlocal frame, waiting, position, started
-        while True:
-            # Little goes in at a time: what comes out is up to 32,000 times as much, and all of it is in memory.
-            if position >= len(waiting):
-                waiting, position = stream.read(_COPY), 0
-            data = waiting[position : position + _ZSTD_PIECE]
-            position += len(data)
-            if not data:
-                if started:
-                    raise EOFError("it is cut off")
-                return b""
-            try:
-                plain = frame.decompress(data)
-            except zstandard.ZstdError as error:
-                raise EOFError(str(error)) from None
-            started = True
-            if frame.eof:
-                position -= len(frame.unused_data)
-                frame, started = frames.decompressobj(), False
-            if plain:
-                return plain
-
-    return _guarded(read, (EOFError,))
-
-
-def _guarded(read: Callable[[int], bytes], errors: tuple[type[Exception], ...]) -> Callable[[int], bytes]:
-    def checked(count: int) -> bytes:
-        try:
-            return read(count)
-        except errors as error:
-            raise Corrupt(f"the compressed layer is damaged: {error}") from None
-
-    return checked
-
-
 def unpack(
     stream: Readable,
     target: str,
@@ -155,14 +70,18 @@ def unpack(
     With `overlay` off, whiteouts are refused: the archive is then not a layer but the content of one (ADD). Directories
     that the archive implies take their metadata from `lowers` (topmost first). Raises HostileArchive or Corrupt.
     """
-    unpacker = _Unpacker(target, lowers, limits or Limits(), overlay=overlay)
+    unpacker = Unpacker(target, lowers, limits or Limits(), overlay=overlay)
     try:
         return unpacker.run(open_layer(stream, compression))
     finally:
         unpacker.close()
 
 
-class _Unpacker:
+class Unpacker:
+    """One archive on its way into a directory; `layer.merging` is another kind, for directories that have content."""
+
+    _knows_whiteouts = True
+
     def __init__(self, target: str, lowers: Iterable[str], limits: Limits, *, overlay: bool) -> None:
         from hashlib import sha256
 
@@ -185,12 +104,14 @@ class _Unpacker:
         return [os.fsencode(lower) for lower in self._below]
 
     def close(self) -> None:
+        """Give the descriptors back."""
         for fd in self._open.values():
             os.close(fd)
         self._open.clear()
         os.close(self._root)
 
     def run(self, read: Callable[[int], bytes]) -> Unpacked:
+        """Take the archive that `read` gives the uncompressed bytes of."""
         reader = TarReader(self._counted(read))
         entries = 0
         for entry in reader:
@@ -231,15 +152,15 @@ class _Unpacker:
             self._apply_root(entry)
             return
         parent, _, base = name.rpartition(b"/")
-        if base.startswith(_WHITEOUT):
+        if self._knows_whiteouts and base.startswith(_WHITEOUT):
             self._remove(parent, base, name)
             return
         fd = self._parent(parent)
-        make = _MAKERS.get(entry.kind)
-        if make is None:
+        maker = _MAKERS.get(entry.kind)
+        if maker is None:
             raise Corrupt(f"the archive has an entry of unknown type {entry.kind!r}: {os.fsdecode(name)}")
         try:
-            make(self, entry, name, fd, base, reader)
+            getattr(self, maker)(entry, name, fd, base, reader)
         except (OverflowError, ValueError) as error:
             raise Corrupt(f"the archive has an entry that cannot be made: {os.fsdecode(name)}: {error}") from None
         except OSError as error:
@@ -411,7 +332,7 @@ class _Unpacker:
     def _symlink(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
         self._vacate(name, base, fd)
         os.symlink(entry.link, base, dir_fd=fd)
-        os.chown(base, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+        self._own(base, fd, entry)
         os.utime(base, ns=_times(entry.mtime), dir_fd=fd, follow_symlinks=False)
 
     def _hard_link(self, entry: Entry, name: bytes, fd: int, base: bytes, _: TarReader) -> None:
@@ -439,9 +360,12 @@ class _Unpacker:
             raise HostileArchive(f"the archive holds the device 0/0, an overlay's whiteout: {os.fsdecode(name)}")
         self._vacate(name, base, fd)
         os.mknod(base, kind | 0o600, entry.device, dir_fd=fd)
-        os.chown(base, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
+        self._own(base, fd, entry)
         os.chmod(base, entry.mode, dir_fd=fd)
         os.utime(base, ns=_times(entry.mtime), dir_fd=fd, follow_symlinks=False)
+
+    def _own(self, base: bytes, fd: int, entry: Entry) -> None:
+        os.chown(base, entry.uid, entry.gid, dir_fd=fd, follow_symlinks=False)
 
     def _finish(self, fd: int, entry: Entry) -> None:
         os.fchown(fd, entry.uid, entry.gid)
@@ -474,15 +398,15 @@ def _set_xattr(fd: int, key: str, value: bytes, name: bytes) -> None:
 
 _FAULTS_OF_THE_ARCHIVE = (errno.EINVAL, errno.ENAMETOOLONG, errno.ENOENT, errno.ERANGE, errno.E2BIG, errno.EOVERFLOW)
 _MAKERS = {
-    b"0": _Unpacker._file,
-    b"\0": _Unpacker._file,
-    b"7": _Unpacker._file,
-    b"1": _Unpacker._hard_link,
-    b"2": _Unpacker._symlink,
-    b"3": _Unpacker._special,
-    b"4": _Unpacker._special,
-    b"5": _Unpacker._directory,
-    b"6": _Unpacker._special,
+    b"0": "_file",
+    b"\0": "_file",
+    b"7": "_file",
+    b"1": "_hard_link",
+    b"2": "_symlink",
+    b"3": "_special",
+    b"4": "_special",
+    b"5": "_directory",
+    b"6": "_special",
 }
 
 

@@ -234,7 +234,8 @@ def _decompress(reader: Reader, layer: Descriptor, compression: str, diff_id: st
     """Write the layer uncompressed to `fd`; its size. Raises Corrupt where either digest is another."""
     from hashlib import sha256
 
-    from wherry.layer.unpacking import Limits, open_layer
+    from wherry.layer.decompressing import open_layer
+    from wherry.layer.unpacking import Limits
 
     arrived, plain, size = sha256(), sha256(), 0
 

@@ -177,7 +177,7 @@ class _Again:
 
 
 def _plain(stream: _Again, kind: str) -> Callable[[int], bytes]:
-    from wherry.layer.unpacking import open_layer
+    from wherry.layer.decompressing import open_layer
 
     if kind in ("gzip", "zstd", ""):
         return open_layer(stream, kind or "none")

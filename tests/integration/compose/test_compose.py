@@ -309,3 +309,28 @@ def test_wait_fails_where_a_service_becomes_unhealthy(compose):
     done = compose("up", "-d", "--wait", check=False)
     assert done.returncode == 1
     assert f"container {compose.name}-a-1 is unhealthy" in done.err
+
+
+def test_cp_goes_to_every_container_of_a_service_and_from_one(compose):
+    compose.write("services:\n  a: {<<: *s, scale: 2}\n")
+    compose("up", "-d")
+    with open(f"{compose.directory}/here", "w") as file:
+        file.write("all")
+    compose("cp", "here", "a:/tmp/there")
+    for index in ("1", "2"):
+        assert compose("exec", "-T", "--index", index, "a", "cat", "/tmp/there").out == "all"
+    with open(f"{compose.directory}/here", "w") as file:
+        file.write("second")
+    compose("cp", "--index", "2", "here", "a:/tmp/there")
+    compose("cp", "a:/tmp/there", "first")
+    compose("cp", "--index", "2", "a:/tmp/there", "second")
+    assert [open(f"{compose.directory}/{name}").read() for name in ("first", "second")] == ["all", "second"]
+    assert compose("cp", "a:/tmp/there", "-").stdout
+    for words, said in (
+        (("nobody:/x", "."), "no such service: nobody"),
+        (("a:/x", "a:/y"), "between services"),
+        (("here", "there"), "unknown copy direction"),
+        (("-", "a:/tmp"), "--index"),
+    ):
+        told = compose("cp", *words, check=False)
+        assert (told.returncode, said in told.err) == (1, True), told.err

@@ -12,7 +12,7 @@ from hypothesis import strategies as some
 
 from wherry.base.errors import InvalidInput
 from wherry.layer.compressing import BLOCK, COMPRESSIONS, compressed
-from wherry.layer.unpacking import open_layer
+from wherry.layer.decompressing import open_layer
 
 
 def squeeze(data, compression, workers=2):

@@ -38,7 +38,7 @@ _COMMANDS = {
         "Attach local standard input, output, and error streams to a service's running container",
     ),
     "build": ("compose_build", "Build or rebuild services"),
-    "cp": ("compose_exec", "Copy files/folders between a service container and the local filesystem"),
+    "cp": ("compose_cp", "Copy files/folders between a service container and the local filesystem"),
     "events": ("compose_logs", "Receive real time events from containers"),
     "exec": ("compose_exec", "Execute a command in a running container"),
     "images": ("compose_ps", "List images used by the created containers"),

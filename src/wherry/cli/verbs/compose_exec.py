@@ -1,10 +1,10 @@
-"""`compose exec`, `run`, `attach` and `cp`: being in a container, or making one for a single command."""
+"""`compose exec`, `run` and `attach`: being in a container, or making one for a single command."""
 
 from __future__ import annotations
 
 import os
 
-from wherry.base.errors import Conflict, InvalidInput, NotFound
+from wherry.base.errors import Conflict
 from wherry.cli import parsing
 from wherry.cli.composing import chosen_containers, warn
 from wherry.cli.flags import Command, Flag
@@ -33,7 +33,6 @@ def run(invocation: Invocation, argv: list[str]) -> int:
         "exec": _exec,
         "run": _run,
         "attach": _attach,
-        "cp": _copy,
     }
     return verbs[argv[0]](invocation, argv[1:])
 
@@ -103,34 +102,6 @@ def _attach(invocation: Invocation, argv: list[str]) -> int:
     one = _running(invocation, engine, parsed.args[0], parsed["index"])
     code = _stay(engine.attach, engine, one.id, parsed, stdin=not parsed["no-stdin"], tty=os.isatty(0))
     return 0 if code is None else code
-
-
-def _copy(invocation: Invocation, argv: list[str]) -> int:
-    flags = (
-        Flag("all", "bool", "Include containers of run"),
-        Flag("archive", "bool", "Keep user and group", short="a"),
-        Flag("follow-link", "bool", "Follow symbolic links in the source", short="L"),
-        _INDEX,
-    )
-    usage = "[OPTIONS] SERVICE:SRC_PATH DEST_PATH|-  or  SRC_PATH|- SERVICE:DEST_PATH"
-    summary = "Copy files/folders between a service container and the local filesystem"
-    parsed = Command("wherry compose cp", usage, summary, flags, least=2, most=2).parse(argv)
-    engine = invocation.engine()
-    source, target = (_copy_side(invocation, engine, text, parsed["index"]) for text in parsed.args)
-    if (source == parsed.args[0]) == (target == parsed.args[1]):
-        raise InvalidInput("one side has to be SERVICE:PATH, the other a path here")
-    engine.copy(source, target, archive=parsed["archive"], follow=parsed["follow-link"])
-    return 0
-
-
-def _copy_side(invocation: Invocation, engine: ComposeEngine, text: str, index: int) -> str:
-    service, colon, path = text.partition(":")
-    if not colon or text.startswith(("/", ".")):
-        return text
-    found = chosen_containers(invocation, engine, [service], index=index)
-    if not found:
-        raise NotFound(f"no container found for service {service!r}")
-    return f"{found[0].id}:{path}"
 
 
 # --- run
