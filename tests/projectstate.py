@@ -1,0 +1,116 @@
+"""What a Compose project looks like from outside, alike for Docker and Wherry, as lines that can be compared.
+
+Names are told as Compose 2 makes them: Compose 1 has `_` where 2 has `-` in the names of containers and of images.
+"""
+
+import json
+import re
+
+from sidebyside import normalise
+
+_CONFIG = (
+    "Hostname Domainname User Env Cmd Entrypoint WorkingDir Image Tty OpenStdin StopSignal StopTimeout Healthcheck"
+).split()
+_HOST = (
+    "RestartPolicy CapAdd CapDrop Dns ExtraHosts GroupAdd IpcMode PidMode NetworkMode Privileged ReadonlyRootfs"
+    " SecurityOpt Tmpfs ShmSize Memory NanoCpus CpuShares PidsLimit Ulimits Sysctls Init PortBindings AutoRemove"
+).split()
+_LABELS = "project service container-number oneoff network volume".split()
+_COMPOSE = "com.docker.compose."
+
+
+def inspected(side, kind, *identifiers):
+    return json.loads(side(kind, "inspect", *identifiers).stdout or b"[]") if identifiers else []
+
+
+def listed(side, *arguments):
+    return side(*arguments).stdout.decode().split()
+
+
+class Watch:
+    """Looks at one side again and again, and knows what is new since it looked last."""
+
+    def __init__(self, side):
+        self.side = side
+        self._seen = {}
+
+    def look(self):
+        """Lines, one for each thing that can differ."""
+        containers = inspected(self.side, "container", *listed(self.side, "ps", "-aq", "--no-trunc"))
+        told = {}
+        for one in containers:
+            told.update(self._container(one))
+        self._seen = {one["Id"]: one["State"]["StartedAt"] for one in containers}
+        for kind, facts in (("network", _network), ("volume", _volume)):
+            for one in inspected(self.side, kind, *listed(self.side, kind, "ls", "-q")):
+                if one["Name"] not in ("bridge", "host", "none"):
+                    name = re.sub(r"^[0-9a-f]{64}$", "anonymous", one["Name"])
+                    told.update({f"{kind} {name} {key}": value for key, value in facts(one).items()})
+        for name in listed(self.side, "images", "--format", "{{.Repository}}:{{.Tag}}"):
+            told[f"image {_hyphens(name)}"] = "there"
+        told.pop("image <none>:<none>", None)
+        return sorted(normalise(f"{key}: {json.dumps(value, sort_keys=True)}", exact=True) for key, value in told.items())
+
+    def order(self, services):
+        """The services in the order in which they were started last."""
+        started = {}
+        for one in inspected(self.side, "container", *listed(self.side, "ps", "-aq")):
+            service = one["Config"]["Labels"].get(f"{_COMPOSE}service")
+            started[service] = max(started.get(service, ""), one["State"]["StartedAt"])
+        return sorted(services, key=lambda name: started.get(name, ""))
+
+    def _container(self, one):
+        name = _hyphens(one["Name"].lstrip("/"))
+        config, host, state = one["Config"], one["HostConfig"], one["State"]
+        facts = {key: config.get(key) for key in _CONFIG} | {key: host.get(key) for key in _HOST}
+        facts["Hostname"] = re.sub("^[0-9a-f]{12}$", "its own", config["Hostname"])
+        facts["Image"] = _hyphens(config["Image"])
+        facts["Env"] = sorted(config["Env"] or [])
+        facts["StopSignal"] = config.get("StopSignal") or "SIGTERM"
+        facts["RestartPolicy"] = {**host["RestartPolicy"], "Name": host["RestartPolicy"]["Name"] or "no"}
+        facts["labels"] = _labels(config["Labels"])
+        facts["state"] = state["Status"], state["ExitCode"] if state["Status"] == "exited" else 0
+        facts["since"] = "kept" if one["Id"] in self._seen else "new"
+        facts["started"] = "as before" if self._seen.get(one["Id"]) == state["StartedAt"] else "since"
+        facts["mounts"] = sorted(_mount(mount) for mount in one["Mounts"])
+        facts["networks"] = {key: _place(place, one) for key, place in one["NetworkSettings"]["Networks"].items()}
+        facts["ports"] = one["NetworkSettings"]["Ports"] or {}
+        return {f"container {name} {key}": _plain(value) for key, value in facts.items()}
+
+
+def _plain(value):
+    """What is nothing is nothing, whether it is said by null, by an empty list or by 0."""
+    return value or None
+
+
+def _hyphens(name):
+    name = re.sub(r"^([a-z0-9-]+(?:_3)?)_([a-z]+)_(\d+)$", r"\1-\2-\3", name)
+    name = re.sub(r"^([a-z0-9-]+)[_-]([a-z]+)[_-]run[_-][0-9a-f]{12}$", r"\1-\2-run-SLUG", name)
+    return re.sub(r"^(shop|fromdotenv|other)_([a-z]+)(:latest)?$", r"\1-\2\3", name)
+
+
+def _labels(labels):
+    own = {key: value for key, value in (labels or {}).items() if not key.startswith(_COMPOSE)}
+    return own | {key: labels[_COMPOSE + key] for key in _LABELS if _COMPOSE + key in (labels or {})}
+
+
+def _mount(mount):
+    anonymous = re.fullmatch("[0-9a-f]{64}", mount.get("Name", ""))
+    source = mount.get("Name") or mount["Source"]
+    return mount["Destination"], mount["Type"], "anonymous" if anonymous else source, mount["RW"]
+
+
+def _place(place, container):
+    names = {alias for alias in place["Aliases"] or () if not container["Id"].startswith(alias)}
+    wanted = (place.get("IPAMConfig") or {}).get("IPv4Address")
+    return {"aliases": sorted(map(_hyphens, names)), "wanted": wanted, "is joined": bool(place["IPAddress"])}
+
+
+def _network(one):
+    config = one["IPAM"]["Config"] or []
+    own = [pool["Subnet"] for pool in config if pool["Subnet"].startswith("10.214.")]
+    return {"labels": _labels(one["Labels"]), "internal": one["Internal"], "driver": one["Driver"], "subnets": own}
+
+
+def _volume(one):
+    return {"labels": _labels(one["Labels"]), "driver": one["Driver"]}
