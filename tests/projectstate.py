@@ -1,9 +1,10 @@
-"""What a Compose project looks like from outside, alike for Docker and Wherry, as lines that can be compared.
+"""What a Compose project looks like from outside, alike for Docker and Wherry, so that it can be compared.
 
 Names are told as Compose 2 makes them: Compose 1 has `_` where 2 has `-` in the names of containers and of images.
 """
 
 import json
+import os
 import re
 
 from sidebyside import normalise
@@ -28,28 +29,29 @@ def listed(side, *arguments):
 
 
 class Watch:
-    """Looks at one side again and again, and knows what is new since it looked last."""
+    """Looks at one side again and again, and knows what is new since it looked last. `directory` is its project's."""
 
-    def __init__(self, side):
-        self.side = side
+    def __init__(self, side, directory):
+        self.side, self._directory = side, os.path.dirname(directory)
         self._seen = {}
 
     def look(self):
-        """Lines, one for each thing that can differ."""
+        """{thing: {what can differ: text}}."""
         containers = inspected(self.side, "container", *listed(self.side, "ps", "-aq", "--no-trunc"))
-        told = {}
-        for one in containers:
-            told.update(self._container(one))
+        told = {f"container {_hyphens(one['Name'].lstrip('/'))}": self._container(one) for one in containers}
         self._seen = {one["Id"]: one["State"]["StartedAt"] for one in containers}
         for kind, facts in (("network", _network), ("volume", _volume)):
             for one in inspected(self.side, kind, *listed(self.side, kind, "ls", "-q")):
                 if one["Name"] not in ("bridge", "host", "none"):
                     name = re.sub(r"^[0-9a-f]{64}$", "anonymous", one["Name"])
-                    told.update({f"{kind} {name} {key}": value for key, value in facts(one).items()})
+                    told[f"{kind} {name}"] = facts(one)
         for name in listed(self.side, "images", "--format", "{{.Repository}}:{{.Tag}}"):
-            told[f"image {_hyphens(name)}"] = "there"
+            told[f"image {_hyphens(name)}"] = {}
         told.pop("image <none>:<none>", None)
-        return sorted(normalise(f"{key}: {json.dumps(value, sort_keys=True)}", exact=True) for key, value in told.items())
+        return {thing: {key: self._text(value) for key, value in facts.items()} for thing, facts in told.items()}
+
+    def _text(self, value):
+        return normalise(json.dumps(value or None, sort_keys=True).replace(self._directory, ""), exact=True)
 
     def order(self, services):
         """The services in the order in which they were started last."""
@@ -60,12 +62,11 @@ class Watch:
         return sorted(services, key=lambda name: started.get(name, ""))
 
     def _container(self, one):
-        name = _hyphens(one["Name"].lstrip("/"))
         config, host, state = one["Config"], one["HostConfig"], one["State"]
         facts = {key: config.get(key) for key in _CONFIG} | {key: host.get(key) for key in _HOST}
         facts["Hostname"] = re.sub("^[0-9a-f]{12}$", "its own", config["Hostname"])
         facts["Image"] = _hyphens(config["Image"])
-        facts["Env"] = sorted(config["Env"] or [])
+        facts["Env"] = sorted(one for one in config["Env"] or [] if not one.startswith("affinity:"))
         facts["StopSignal"] = config.get("StopSignal") or "SIGTERM"
         facts["RestartPolicy"] = {**host["RestartPolicy"], "Name": host["RestartPolicy"]["Name"] or "no"}
         facts["labels"] = _labels(config["Labels"])
@@ -75,12 +76,18 @@ class Watch:
         facts["mounts"] = sorted(_mount(mount) for mount in one["Mounts"])
         facts["networks"] = {key: _place(place, one) for key, place in one["NetworkSettings"]["Networks"].items()}
         facts["ports"] = one["NetworkSettings"]["Ports"] or {}
-        return {f"container {name} {key}": _plain(value) for key, value in facts.items()}
+        return facts
 
 
-def _plain(value):
-    """What is nothing is nothing, whether it is said by null, by an empty list or by 0."""
-    return value or None
+def differences_of_state(docker, wherry):
+    """Lines about what differs between two looks; what is nothing is nothing, said by null, an empty list or 0."""
+    lines = [f"only docker has {thing}" for thing in sorted(docker.keys() - wherry.keys())]
+    lines += [f"only wherry has {thing}" for thing in sorted(wherry.keys() - docker.keys())]
+    for thing in sorted(docker.keys() & wherry.keys()):
+        for key in sorted(docker[thing]):
+            if docker[thing][key] != wherry[thing][key]:
+                lines.append(f"{thing}, {key}: docker {docker[thing][key]}, wherry {wherry[thing][key]}")
+    return lines
 
 
 def _hyphens(name):
@@ -101,7 +108,7 @@ def _mount(mount):
 
 
 def _place(place, container):
-    names = {alias for alias in place["Aliases"] or () if not container["Id"].startswith(alias)}
+    names = set(place["Aliases"] or ()) - {container["Id"][:12]}
     wanted = (place.get("IPAMConfig") or {}).get("IPv4Address")
     return {"aliases": sorted(map(_hyphens, names)), "wanted": wanted, "is joined": bool(place["IPAddress"])}
 

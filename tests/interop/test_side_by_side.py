@@ -1,6 +1,5 @@
 """The same command lines on a real Docker and on Wherry; the lines are data in `sidebyside/`."""
 
-import difflib
 import glob
 import os
 import shutil
@@ -8,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from projectstate import Watch
+from projectstate import Watch, differences_of_state
 from sidebyside import Docker, Edit, Wherry, differences, read_scenes
 
 HERE = os.path.join(os.path.dirname(__file__), "sidebyside")
@@ -67,12 +66,15 @@ def test_docker_and_wherry_do_the_same(sides, scene):
     assert not lines, "\n" + "\n".join(lines)
 
 
+ASKING = {"exec", "config", "port", "top", "images", "ps", "logs"}
+
+
 class Stage:
     """One side of a scene with a project: its directory, and what is seen of it."""
 
     def __init__(self, side, work):
-        self.side, self.watch = side, Watch(side)
-        self.directory = f"{work}/projects/{side.name}/shop"
+        self.side, self.directory = side, f"{work}/projects/{side.name}/shop"
+        self.watch = Watch(side, self.directory)
         os.makedirs(self.directory)
 
     def write(self, edit):
@@ -80,18 +82,21 @@ class Stage:
             file.write(self.side.own(edit.text))
 
     def play(self, case):
-        """What the command did, and the lines of what there is then."""
+        """What the command did, and what there is then."""
         if case.words[0] == "order":
-            return None, [" ".join(self.watch.order(case.words[1:]))]
+            return None, {"order": {"": " ".join(self.watch.order(case.words[1:]))}}
         done = self.side(*case.words, stdin=case.stdin, cwd=self.directory, timeout=120)
-        lines = [line.replace(os.path.dirname(self.directory), "") for line in self.watch.look()]
-        return done, lines
+        only_asks = case.words[:1] == ["compose"] and bool({*case.words[1:2]} & ASKING)
+        return done, {} if only_asks else self.watch.look()
 
     def clear(self):
         clear(self.side)
         self.side("network", "prune", "-f")
         for volume in self.side("volume", "ls", "-q").stdout.decode().split():
             self.side("volume", "rm", "-f", volume)
+        for image in self.side("images", "--format", "{{.Repository}}:{{.Tag}}").stdout.decode().split():
+            if image not in ("tiny:latest", "<none>:<none>"):
+                self.side("rmi", "-f", image)
         shutil.rmtree(os.path.dirname(self.directory))
 
 
@@ -100,7 +105,7 @@ class Stage:
 def test_docker_compose_and_wherry_compose_do_the_same(sides, scene):
     *both, work = sides
     stages = [Stage(side, work) for side in both]
-    lines = []
+    lines, known = [], []
     try:
         with ThreadPoolExecutor(2) as pool:
             for case in SCENES[scene]:
@@ -109,10 +114,11 @@ def test_docker_compose_and_wherry_compose_do_the_same(sides, scene):
                         stage.write(case)
                     continue
                 (docker, theirs), (wherry, ours) = pool.map(lambda stage, case=case: stage.play(case), stages)
-                found = differences(case, docker, wherry) if docker is not None and case.is_compared else []
+                found = differences(case, docker, wherry) if docker is not None else []
+                states = differences_of_state(theirs, ours)
                 if case.is_compared:
-                    found += list(difflib.unified_diff(theirs, ours, "docker", "wherry", lineterm="", n=0))
-                    lines += told(case, found)
+                    lines += told(case, found + [line for line in states if line not in known])
+                    known = states or known
     finally:
         for stage in stages:
             stage.clear()

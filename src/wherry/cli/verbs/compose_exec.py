@@ -6,7 +6,7 @@ import os
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.cli import parsing
-from wherry.cli.composing import chosen_containers, warn
+from wherry.cli.composing import chosen_containers, hold, warn
 from wherry.cli.flags import Command, Flag
 from wherry.cli.ports import parse_ports
 
@@ -178,8 +178,9 @@ def _run(invocation: Invocation, argv: list[str]) -> int:
     if invocation.dry_run:
         print(f"DRY-RUN MODE -  Container {project.name}-{name}-run  Create and start")
         return 0
-    state = _prepare(invocation, parsed, engine, project, whole)
-    identifier = engine.create(_one_off(project, project.services[name], parsed, state))
+    with hold(engine, project.name):
+        state = _prepare(invocation, parsed, engine, project, whole)
+        identifier = engine.create(_one_off(project, project.services[name], parsed, state))
     return _start(engine, identifier, parsed)
 
 
