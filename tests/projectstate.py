@@ -97,8 +97,11 @@ def _hyphens(name):
 
 
 def _labels(labels):
-    own = {key: value for key, value in (labels or {}).items() if not key.startswith(_COMPOSE)}
-    return own | {key: labels[_COMPOSE + key] for key in _LABELS if _COMPOSE + key in (labels or {})}
+    """All but what depends on the program: Compose 2 numbers the containers of `run` too."""
+    labels = labels or {}
+    own = {key: value for key, value in labels.items() if not key.startswith(_COMPOSE)}
+    wanted = [key for key in _LABELS if key != "container-number" or labels.get(f"{_COMPOSE}oneoff") != "True"]
+    return own | {key: labels[_COMPOSE + key] for key in wanted if _COMPOSE + key in labels}
 
 
 def _mount(mount):

@@ -4,8 +4,8 @@ A case file holds scenes: `[name]`, then one command line each line, in order. `
 compared. `=` before it: standard output is compared to the byte, column widths included. `>` after ` >>> `: text given
 as standard input. A comment `# wanted: reason` above a line marks a difference that docs/differences.md explains.
 
-A scene with a line `@ PATH` is of a Compose project: the lines indented below it are the file's text. Of its commands the
-exit code and the project's state afterwards are compared (see `projectstate`), standard output only after `=`, and
+A scene with a line `@ PATH` is of a Compose project: the lines indented below it are the file's text. Of its commands
+the exit code and the project's state afterwards are compared (see `projectstate`), standard output only after `=`, and
 after ` ?? ` whether one of the words (between ` | `) was said. `order SERVICE...` compares who was started before whom.
 `shop?web?1` is a container as each side names it.
 """

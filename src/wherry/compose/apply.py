@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["ApplyOptions", "apply_plan"]
 
 
+class StillInUse(Conflict):
+    """A network, volume or image that somebody else uses: it stays, which is worth a word and no failure."""
+
+
 class ApplyOptions(NamedTuple):
     """`timeout` is how long a container may take to stop, in seconds; `parallel` 0 or less is without limit.
 
@@ -131,10 +135,13 @@ class _Crew:
         self._progress(Started(task, f"{step.subject}  {_DOING[step.verb]}"))
         try:
             self._do(step)
+        except StillInUse as error:
+            self._progress(Warned(f"{step.subject}: resource is still in use: {error.message}"))
         except WherryError as error:
             self._progress(Finished(task, error=error.message))
             raise
-        self._progress(Finished(task))
+        else:
+            self._progress(Finished(task))
 
 
 _DOING = {
@@ -269,10 +276,10 @@ class _Steps:
         self._remove_shared(step, self._engine.remove_image)
 
     def _remove_shared(self, step: Step, remove: Callable[[str], None]) -> None:
-        """What others still use stays, with a word about it; what another command removed meanwhile is gone."""
+        """What others still use stays; what another command removed meanwhile is gone."""
         try:
             remove(step.name)
         except NotFound:
             return
         except Conflict as error:
-            self._progress(Warned(f"{step.subject}: resource is still in use: {error.message}"))
+            raise StillInUse(error.message) from None

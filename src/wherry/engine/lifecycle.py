@@ -8,7 +8,7 @@ command calls; whoever notices first that a container has ended may call it too.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, Unavailable, WherryError
 from wherry.base.files import ensure_directory, remove_tree
@@ -20,6 +20,7 @@ from wherry.engine.signals import signal_number
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from wherry.base.paths import Layout
     from wherry.engine.assembly import Assembly
@@ -247,28 +248,40 @@ class Lifecycle:
         container = self._current(container_id)
         config = self._assembly.configuration(container)
         seconds = config.stop_timeout if timeout is None else timeout
-        if not self._want_stop(container_id):
+        attended = self._want_stop(container_id)
+        if attended is None:
             return
-        self._signal(container_id, signal or config.stop_signal)
-        if not self._runtime().wait(container_id, timeout=None if seconds < 0 else float(seconds)):
-            self._signal(container_id, "SIGKILL")
-            self._runtime().wait(container_id, timeout=None)
-        self.ended(container_id)
+        with attended:
+            self._signal(container_id, signal or config.stop_signal)
+            if not self._runtime().wait(container_id, timeout=None if seconds < 0 else float(seconds)):
+                self._signal(container_id, "SIGKILL")
+                self._runtime().wait(container_id, timeout=None)
+            self.ended(container_id)
 
-    def _want_stop(self, container_id: str) -> bool:
-        """Record that the restart policy no longer applies; whether there is anything to stop."""
+    def _want_stop(self, container_id: str) -> AbstractContextManager[object] | None:
+        """Record that the restart policy no longer applies. None where there is nothing to stop; else what is to be
+        held until its end is recorded: this process sees to it, and the monitor need start none that does."""
         with self._changing(container_id):
             container = self._records.get(container_id)
             if container is None:
-                return False
+                return None
             if container.state.status == "restarting":
                 self._records.update(container_id, stop_wanted=1, status="exited")
-                return False
+                return None
             if container.state.status == "paused":
                 self._runtime().resume(container_id)
                 self._records.update(container_id, status="running")
             self._records.update(container_id, stop_wanted=1)
-            return container.state.is_running
+            return self._attend(container_id) if container.state.is_running else None
+
+    def _attend(self, container_id: str) -> AbstractContextManager[object]:
+        bundle = self._layout.container_run(container_id)
+        if not os.path.isdir(bundle):
+            return nullcontext()
+        try:
+            return FileLock(f"{bundle}/attended", wait=False).acquire()
+        except BlockingIOError:  # another process attends to it, a foreground `run`
+            return nullcontext()
 
     def _signal(self, container_id: str, signal: str) -> None:
         try:
@@ -283,12 +296,12 @@ class Lifecycle:
         container = self._current(container_id)
         if not container.state.is_running:
             raise Conflict(f"Cannot kill container: {container.name}: Container {container.id} is not running")
-        if number == _SIGKILL:
-            self._want_stop(container_id)
-        self._runtime().kill(container_id, str(number))
-        if number == _SIGKILL:
-            self._runtime().wait(container_id, timeout=None)
-            self.ended(container_id)
+        attended = self._want_stop(container_id) if number == _SIGKILL else None
+        with attended or nullcontext():
+            self._runtime().kill(container_id, str(number))
+            if number == _SIGKILL:
+                self._runtime().wait(container_id, timeout=None)
+                self.ended(container_id)
 
     def restart(self, container_id: str, *, timeout: int | None = None, signal: str = "") -> None:
         """Stop it where it runs, then start it."""

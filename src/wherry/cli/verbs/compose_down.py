@@ -114,8 +114,8 @@ def _plan_start(engine: ComposeEngine, project: Project, named: list[str]) -> tu
     from wherry.compose.plan import plan_start
 
     state = observe(engine, project.name, project)
-    for name in named:
-        if not state.of_service(name):
+    for name, service in project.services.items():
+        if not state.of_service(name) and (service.scale or name in named):
             raise NotFound(f'service "{name}" has no container to start', hint="`wherry compose up` makes it")
     return plan_start(project, state), state
 

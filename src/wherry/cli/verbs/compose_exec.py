@@ -264,7 +264,6 @@ def _changed(request: ContainerRequest, parsed: Parsed) -> ContainerRequest:
         ports = (*ports, *parse_ports(text))
     mounts = [parsing.parse_volume(text) for text in parsed["volume"]]
     targets = {mount.target for mount in mounts}
-    interactive = parsed["interactive"] and not parsed["detach"]
     return request._replace(
         command=command,
         entrypoint=entrypoint,
@@ -277,7 +276,7 @@ def _changed(request: ContainerRequest, parsed: Parsed) -> ContainerRequest:
         cap_add=(*request.cap_add, *parsed["cap-add"]),
         cap_drop=(*request.cap_drop, *parsed["cap-drop"]),
         tty=_wants_terminal(parsed) and not parsed["detach"],
-        stdin_open=interactive,
+        stdin_open=parsed["interactive"],
         detached=parsed["detach"],
         auto_remove=parsed["rm"],
         restart=RestartPolicy() if parsed["rm"] else request.restart,
