@@ -57,7 +57,7 @@ def wait_for_end(identity: str, timeout: float | None) -> bool:
 
 
 def start_apart(argv: Sequence[str], *, env: Mapping[str, str], cwd: str, keep: Sequence[int] = ()) -> int:
-    """Start `argv` in a session of its own, in `cwd`, with the descriptors `keep` and no streams; its process id.
+    """Start `argv` in a session of its own, in `cwd`, with the descriptors `keep` alone and no streams; its process id.
 
     The caller waits for it. What cannot be executed ends with 127. It is what `subprocess` would do without the time
     that loading it takes, which every `run` would wait for.
@@ -75,6 +75,10 @@ def start_apart(argv: Sequence[str], *, env: Mapping[str, str], cwd: str, keep: 
         nothing = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(nothing, fd)
+        below = 2
+        for fd in (*sorted(keep), os.sysconf("SC_OPEN_MAX")):  # nothing of the caller's, such as a lock that it holds
+            os.closerange(below + 1, fd)
+            below = fd
         for fd in keep:
             os.set_inheritable(fd, True)
         os.execve(argv[0], list(argv), dict(env))  # noqa: S606 (a program found by its path, without a shell)
