@@ -68,12 +68,14 @@ class Watch:
         facts["Image"] = _hyphens(config["Image"])
         facts["Env"] = sorted(one for one in config["Env"] or [] if not one.startswith("affinity:"))
         facts["StopSignal"] = config.get("StopSignal") or "SIGTERM"
+        facts["Ulimits"] = sorted(host["Ulimits"] or [], key=lambda limit: limit["Name"])
+        facts["SecurityOpt"] = [one.replace(":", "=", 1) for one in host["SecurityOpt"] or []]
         facts["RestartPolicy"] = {**host["RestartPolicy"], "Name": host["RestartPolicy"]["Name"] or "no"}
         facts["labels"] = _labels(config["Labels"])
         facts["state"] = state["Status"], state["ExitCode"] if state["Status"] == "exited" else 0
         facts["since"] = "kept" if one["Id"] in self._seen else "new"
         facts["started"] = "as before" if self._seen.get(one["Id"]) == state["StartedAt"] else "since"
-        facts["mounts"] = sorted(_mount(mount) for mount in one["Mounts"])
+        facts["mounts"] = sorted(_mount(mount) for mount in one["Mounts"] if mount["Type"] != "tmpfs")
         facts["networks"] = {key: _place(place, one) for key, place in one["NetworkSettings"]["Networks"].items()}
         facts["ports"] = one["NetworkSettings"]["Ports"] or {}
         return facts

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from wherry.base.errors import Conflict, NotFound, WherryError
+from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, NotFound, WherryError
 from wherry.base.progress import Finished, Started, Warned
 from wherry.base.values import NamedTuple
 from wherry.compose import labels as label
@@ -228,7 +228,10 @@ class _Steps:
 
     def _start(self, step: Step) -> None:
         identifier = self._identifier(step)
-        self._engine.start(identifier, self._files(step.service))
+        try:
+            self._engine.start(identifier, self._files(step.service))
+        except (CommandNotFound, CommandNotExecutable) as error:  # whose exit codes are those of a single container
+            raise Conflict(f"container {step.name} cannot be started: {error.message}", hint=error.hint) from None
         self.started[step.name] = identifier
         one = self._engine.container(identifier)
         if one is not None:
