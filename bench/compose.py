@@ -10,9 +10,7 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import statistics
-import tempfile
 import time
 
 import bench
@@ -32,17 +30,17 @@ def write_project(directory, image):
 
 
 def composers(directory, rootfs):
-    """The tools that there are, each with the command line of its Compose, and Docker's daemon."""
+    """The tools that there are, each with the command line of its Compose."""
     ours = bench.wherry(directory)
     found = [ours._replace(argv=(*ours.argv, "compose"))]
-    docker, daemon = bench.docker(directory, rootfs)
+    docker = bench.docker(directory, rootfs)
     if docker is not None and shutil.which("docker-compose"):
         version = bench.output(["docker-compose", "version", "--short"])
         found.append(docker._replace(name="docker-compose", version=version, argv=("docker-compose",)))
     podman = bench.podman(directory, rootfs)
     if podman is not None and shutil.which("podman-compose"):
         found.append(podman_compose(directory, podman))
-    return found, daemon
+    return found
 
 
 def podman_compose(directory, podman):
@@ -76,35 +74,26 @@ def measure_rounds(tools, directory, runs):
 def measure(directory, runs):
     rootfs = f"{directory}/rootfs"
     bench.make_rootfs(rootfs)
-    daemon = None
-    try:
-        tools, daemon = composers(directory, rootfs)
-        for tool in tools:
-            write_project(f"{directory}/{tool.name}-project", tool.image)
-        values = measure_rounds(tools, directory, runs)
-        names = [tool.name for tool in tools]
-        system = f"{os.cpu_count()} cores, Linux {os.uname().release}; medians of {runs}"
-        print(f"Machine: {system}, {time.strftime('%Y-%m-%d')}.\n")
-        heads = [f"{tool.name} {tool.version}" for tool in tools]
-        print(f"| {SERVICES} services | {' | '.join(heads)} | to the best peer | wanted |")
-        print(f"|---|{'---|' * len(tools)}---|---|")
-        for title, step, target in (("up -d", "up", 0.4), ("up -d again", "again", 0.25), ("down", "down", 0.4)):
-            print(bench.row(title, "s", values[step], names, str(target)))
-    finally:
-        if daemon is not None:
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(30)
+    tools = composers(directory, rootfs)
+    for tool in tools:
+        write_project(f"{directory}/{tool.name}-project", tool.image)
+    values = measure_rounds(tools, directory, runs)
+    names = [tool.name for tool in tools]
+    system = f"{os.cpu_count()} cores, Linux {os.uname().release}; medians of {runs}"
+    print(f"Machine: {system}, {time.strftime('%Y-%m-%d')}.\n")
+    heads = [f"{tool.name} {tool.version}" for tool in tools]
+    print(f"| {SERVICES} services | {' | '.join(heads)} | to the best peer | wanted |")
+    print(f"|---|{'---|' * len(tools)}---|---|")
+    for title, step, target in (("up -d", "up", 0.4), ("up -d again", "again", 0.25), ("down", "down", 0.4)):
+        print(bench.row(title, "s", values[step], names, str(target)))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="wherry-bench-", dir="/var/tmp")
-    try:
+    with bench.place() as directory:
         measure(directory, arguments.runs)
-    finally:
-        bench.clean(directory)
 
 
 if __name__ == "__main__":

@@ -132,16 +132,34 @@ def end_probe(bundle: str) -> None:
 
 
 def _kill_command(bundle: str, runtime: int) -> bool:
-    """Kill what the process `runtime` has started in the container; whether there was anything."""
+    """Kill what the process `runtime` has started in the container; whether there was anything.
+
+    A command can be at work before the runtime has noted it: then it is whatever the runtime has started.
+    """
     noted = read_text(f"{bundle}/probe-pid").strip()
-    if not noted.isdigit() or _parent(int(noted)) != runtime:
-        return False
+    commands = [int(noted)] if noted.isdigit() and _parent(int(noted)) == runtime else _children(runtime)
+    killed = [command for command in commands if _kill_group(command)]
+    return bool(killed)
+
+
+def _kill_group(command: int) -> bool:
     try:
-        leads = os.getpgid(int(noted)) == int(noted)
-        (os.killpg if leads else os.kill)(int(noted), signal.SIGKILL)
+        leads = os.getpgid(command) == command
+        (os.killpg if leads else os.kill)(command, signal.SIGKILL)
     except ProcessLookupError:
         return False
     return True
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += [int(child) for child in read_text(f"/proc/{pid}/task/{thread}/children").split()]
+    except OSError:
+        pass  # it ends meanwhile
+    return found
 
 
 def _parent(pid: int) -> int:

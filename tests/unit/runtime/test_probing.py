@@ -108,3 +108,14 @@ def test_a_successor_ends_what_a_killed_caller_left(begin, tmp_path):
     assert not is_living(command)
     probe.finish()
     end_probe(begin.bundle)  # nothing is there any more
+
+
+def test_a_command_that_the_runtime_has_not_noted_yet_is_killed_too(begin, tmp_path):
+    os.mkfifo(tmp_path / "ready")
+    (tmp_path / "runtime.py").write_text(RUNTIME.replace("open(pid_file", "0 and open(pid_file"))
+    probe = begin("sh", "-c", f"exec > {tmp_path}/ready; echo begun; sleep 1000")
+    with open(tmp_path / "ready") as fifo:
+        assert fifo.readline() == "begun\n"
+        probe.kill()
+        assert fifo.read() == ""  # its writers are gone
+    until_end(probe)
