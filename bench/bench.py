@@ -145,10 +145,10 @@ def buildah(directory):
     return Tool("buildah", version, base, (*base, "bud", "-q", "--layers"), dict(os.environ))
 
 
-def timed(argv, env):
+def timed(argv, env, **options):
     os.sync()  # what one tool left to be written is not to weigh on the next
     begun = time.perf_counter()
-    quiet(argv, env)
+    quiet(argv, env, **options)
     return time.perf_counter() - begun
 
 

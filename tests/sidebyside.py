@@ -3,6 +3,11 @@
 A case file holds scenes: `[name]`, then one command line each line, in order. `-` before a line: only prepares, is not
 compared. `=` before it: standard output is compared to the byte, column widths included. `>` after ` >>> `: text given
 as standard input. A comment `# wanted: reason` above a line marks a difference that docs/differences.md explains.
+
+A scene with a line `@ PATH` is of a Compose project: the lines indented below it are the file's text. Of its commands
+the exit code and the project's state afterwards are compared (see `projectstate`), standard output only after `=`, and
+after ` ?? ` whether one of the words (between ` | `) was said. `order SERVICE...` compares who was started before whom.
+`shop?web?1` is a container as each side names it.
 """
 
 import difflib
@@ -25,18 +30,35 @@ class Case:
     def __init__(self, line, wanted, where):
         self.where, self.wanted = where, wanted
         self.is_compared, self.is_exact = not line.startswith("- "), line.startswith("= ")
-        line, _, stdin = line.removeprefix("- ").removeprefix("= ").partition(" >>> ")
+        line, _, said = line.removeprefix("- ").removeprefix("= ").partition(" ?? ")
+        self.said = said.split(" | ") if said else []
+        line, _, stdin = line.partition(" >>> ")
         self.words, self.stdin = shlex.split(line), stdin.encode().decode("unicode_escape").encode()
         self.line = line
 
 
+class Edit:
+    """A file of a project, written before the cases after it."""
+
+    def __init__(self, path):
+        self.path, self.text = path, HEAD if path.endswith("compose.yaml") else ""
+
+
+HEAD = "x-s: &s {image: tiny, stop_grace_period: 0s, command: sleep 1000}\n"
+
+
 def read_scenes(path):
-    """{name: [Case]}."""
+    """{name: [Case or Edit]}."""
     scenes, wanted, name = {}, "", ""
     for number, line in enumerate(open(path, encoding="utf-8"), 1):
+        if line.startswith("    "):
+            scenes[name][-1].text += line[4:]
+            continue
         line = line.strip()
         if line.startswith("# wanted:"):
             wanted = line.removeprefix("# wanted:").strip()
+        elif line.startswith("@ "):
+            scenes[name].append(Edit(line.removeprefix("@ ")))
         elif line.startswith("[") and line.endswith("]"):
             name = line[1:-1]
             scenes[name] = []
@@ -66,8 +88,16 @@ class Docker:
     def _ip(self, *arguments):
         subprocess.run(["ip", *arguments], check=False, capture_output=True)
 
+    name = "docker"
+
+    def own(self, text):
+        """The words of a scene for this side."""
+        return re.sub(r"\b(\w+)\?(\w+)\?(\d+)\b", r"\1_\2_\3", text)
+
     def argv(self, *arguments):
-        return ["/usr/bin/docker", *arguments]
+        if arguments[:1] == ("compose",):
+            return ["/usr/bin/docker-compose", *arguments[1:]]
+        return ["/usr/bin/docker", *map(self.own, arguments)]
 
     def __call__(self, *arguments, stdin=b"", cwd=None, timeout=60):
         return subprocess.run(self.argv(*arguments), env=self.environment, input=stdin, capture_output=True,
@@ -86,11 +116,18 @@ class Docker:
 class Wherry(Installation):
     """The other side, with the same call."""
 
+    name = "wherry"
+
+    def own(self, text):
+        """The words of a scene for this side, with ports of its own."""
+        text = re.sub(r"\b(\w+)\?(\w+)\?(\d+)\b", r"\1-\2-\3", text)
+        return re.sub(r"\b18([789]\d\d)\b", r"19\1", text)
+
     def argv(self, *arguments):
         return [sys.executable, "-I", "-m", "wherry", *arguments]
 
     def __call__(self, *arguments, stdin=b"", cwd=None, timeout=60, check=False):
-        arguments = [re.sub(r"\b18([789]\d\d)\b", r"19\1", word) for word in arguments]  # ports of its own
+        arguments = [self.own(word) for word in arguments]
         return super().__call__(*arguments, check=check, stdin=stdin, cwd=cwd, timeout=timeout)
 
 
@@ -134,8 +171,26 @@ def words_of(stderr):
     return re.findall(r"[a-z0-9_./-]+", text.split("\n\n")[0].lower())
 
 
+def differences_of_compose(case, docker, wherry):
+    """What two programs of different ages can have in common: the exit code, and what they were asked to say."""
+    found = []
+    if docker.returncode != wherry.returncode:
+        found += [f"exit code: docker {docker.returncode}, wherry {wherry.returncode}"]
+        found += [f"docker says: {docker.stderr.decode()[-400:]}", f"wherry says: {wherry.stderr.decode()[-400:]}"]
+    said = [any(word in (done.stdout + done.stderr).decode().lower() for word in case.said)
+            for done in (docker, wherry)]  # fmt: skip
+    if said[0] != said[1]:
+        found.append(f"says {' or '.join(case.said)}: docker {said[0]}, wherry {said[1]}")
+    outputs = [normalise(done.stdout.decode(errors="replace"), exact=True) for done in (docker, wherry)]
+    if case.is_exact and outputs[0] != outputs[1]:
+        found += difflib.unified_diff(*(text.splitlines() for text in outputs), "docker", "wherry", lineterm="", n=0)
+    return found
+
+
 def differences(case, docker, wherry):
     """What differs, as lines for people; empty where nothing does."""
+    if case.words[0] == "compose":
+        return differences_of_compose(case, docker, wherry)
     found = []
     if docker.returncode != wherry.returncode:
         found.append(f"exit code: docker {docker.returncode}, wherry {wherry.returncode}")

@@ -10,6 +10,7 @@ from wherry.base.values import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from wherry.base.progress import Sink
     from wherry.cli.flags import Parsed
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from wherry.compose.engine import ComposeEngine
     from wherry.compose.state import ObservedContainer
 
-__all__ = ["Invocation", "at_once", "chosen_containers", "print_plan", "project_or_none", "seconds", "warn"]
+__all__ = ["Invocation", "at_once", "chosen_containers", "hold", "print_plan", "project_or_none", "seconds", "warn"]
 
 
 class Invocation(NamedTuple):
@@ -75,6 +76,12 @@ class Invocation(NamedTuple):
         if self.ansi in ("never", "always"):
             return self.ansi == "always"
         return os.isatty(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def hold(engine: ComposeEngine, project: str) -> AbstractContextManager[None]:
+    """Be the only command that changes the project; say so where that takes a while."""
+    words = f"Waiting for another command that changes the project {project} ..."
+    return engine.holding(project, lambda: print(words, file=sys.stderr, flush=True))
 
 
 def warn(message: str) -> None:

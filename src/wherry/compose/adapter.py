@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 
 from wherry.base.errors import Conflict, NotFound, Unsupported
 from wherry.base.files import ensure_directory, remove_tree, write_all
 from wherry.base.locks import FileLock
 from wherry.compose import labels as label
 from wherry.compose.attaching import attached, network_names, network_request
+from wherry.compose.holding import held
 from wherry.compose.state import ObservedContainer, ObservedMount, ObservedResource
 from wherry.engine.request import MountRequest
 
@@ -58,6 +60,14 @@ class WherryEngine:
     def _engine(self) -> Engine:
         opened: Engine | None = getattr(self._threads, "engine", None)
         return opened if opened is not None else self._open(repair=False)
+
+    @contextmanager
+    def holding(self, project: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """See ComposeEngine."""
+        with held(f"{self._layout.locks}/compose-{project}", waiting) as waited:
+            if waited:
+                self._engine.repair()
+            yield
 
     # --- what there is
 

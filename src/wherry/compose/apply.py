@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from wherry.base.errors import Conflict, NotFound, WherryError
+from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, NotFound, WherryError
 from wherry.base.progress import Finished, Started, Warned
 from wherry.base.values import NamedTuple
 from wherry.compose import labels as label
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from wherry.compose.state import ObservedContainer, State
 
 __all__ = ["ApplyOptions", "apply_plan"]
+
+
+class StillInUse(Conflict):
+    """A network, volume or image that somebody else uses: it stays, which is worth a word and no failure."""
 
 
 class ApplyOptions(NamedTuple):
@@ -131,10 +135,13 @@ class _Crew:
         self._progress(Started(task, f"{step.subject}  {_DOING[step.verb]}"))
         try:
             self._do(step)
+        except StillInUse as error:
+            self._progress(Warned(f"{step.subject}: resource is still in use: {error.message}"))
         except WherryError as error:
             self._progress(Finished(task, error=error.message))
             raise
-        self._progress(Finished(task))
+        else:
+            self._progress(Finished(task))
 
 
 _DOING = {
@@ -221,7 +228,10 @@ class _Steps:
 
     def _start(self, step: Step) -> None:
         identifier = self._identifier(step)
-        self._engine.start(identifier, self._files(step.service))
+        try:
+            self._engine.start(identifier, self._files(step.service))
+        except (CommandNotFound, CommandNotExecutable) as error:  # whose exit codes are those of a single container
+            raise Conflict(f"container {step.name} cannot be started: {error.message}", hint=error.hint) from None
         self.started[step.name] = identifier
         one = self._engine.container(identifier)
         if one is not None:
@@ -269,10 +279,10 @@ class _Steps:
         self._remove_shared(step, self._engine.remove_image)
 
     def _remove_shared(self, step: Step, remove: Callable[[str], None]) -> None:
-        """What others still use stays, with a word about it; what another command removed meanwhile is gone."""
+        """What others still use stays; what another command removed meanwhile is gone."""
         try:
             remove(step.name)
         except NotFound:
             return
         except Conflict as error:
-            self._progress(Warned(f"{step.subject}: resource is still in use: {error.message}"))
+            raise StillInUse(error.message) from None

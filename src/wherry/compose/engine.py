@@ -12,6 +12,7 @@ from wherry.engine.request import ContainerRequest
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any, Protocol, TypeVar
 
     from wherry.base.progress import Sink
@@ -81,6 +82,12 @@ class VolumeWish(NamedTuple):
 
 class ComposeEngine(Protocol):
     """The contract."""
+
+    def holding(self, project: str, waiting: Callable[[], None]) -> AbstractContextManager[None]:
+        """Hold the project: no other command that holds it changes it meanwhile.
+
+        What a holder that died left is repaired first. `waiting` is called where another holds it for over a second.
+        """
 
     def containers(self, project: str = "") -> list[ObservedContainer]:
         """The containers of a project, or of all projects; the oldest first."""

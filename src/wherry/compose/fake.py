@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 
 from wherry.base.errors import Conflict, NotFound
 from wherry.compose import labels as label
@@ -90,6 +91,13 @@ class FakeEngine:
             record = LogRecord(f"2026-01-01T00:00:{second:02d}Z", 1, text.encode() + b"\n")
             self._logs.setdefault(container_id, []).append(record)
             self._changed.notify_all()
+
+    @contextmanager
+    def holding(self, project: str, waiting: Callable[[], None]) -> Iterator[None]:
+        """See ComposeEngine: nobody else is there."""
+        del waiting
+        self._note("hold", project)
+        yield
 
     def containers(self, project: str = "") -> list[ObservedContainer]:
         """See ComposeEngine."""

@@ -13,6 +13,7 @@ from wherry.base.values import NamedTuple
 from wherry.compose import labels as label
 from wherry.compose.actions import Draft, Plan, Step
 from wherry.compose.hashing import resource_hash, service_hash
+from wherry.compose.state import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ def plan_start(project: Project, state: State) -> Plan:
     return _Up(project, state, UpOptions()).start_existing()
 
 
+def _temporary_name(replaced: str, name: str) -> str:
+    """What a container is called until the one that it replaces, an identifier, is gone."""
+    return f"{replaced[:12]}_{name}"
+
+
 class _Replica(NamedTuple):
     """One container that will be there: `ready` is the step after which it may be started, 0 for none."""
 
@@ -77,7 +83,9 @@ class _Up:
         self._stops: dict[str, list[int]] = {}  # steps that stop a service's old containers
         self._starts: dict[str, list[int]] = {}
         self._waits: dict[tuple[str, str, bool], int] = {}
-        self._removed: dict[str, int] = {}  # containers already removed by the plan: the step
+        self._stopped: dict[str, int] = {}  # containers that the plan stops already: the step
+        self._removed: dict[str, int] = {}  # containers that the plan removes: the step
+        self._renewed: set[str] = set()  # networks, by key, that are made anew
 
     def run(self) -> Plan:
         self._networks()
@@ -93,7 +101,7 @@ class _Up:
     def start_existing(self) -> Plan:
         """The plan of `start`: what there is, in order."""
         for service in self._project.ordered():
-            existing = self._state.of_service(service.name)
+            existing = [one for one, _ in whole(self._state.of_service(service.name))]
             running = [one for one in existing if one.status in ("running", "restarting")]
             self._draft.unchanged += [one.name for one in running]
             self._replicas[service.name] = [
@@ -125,14 +133,15 @@ class _Up:
         self._resources[section, key] = self._draft.add(Step(0, verb, one["name"], why=why, service=key), after)
 
     def _renew_network(self, key: str, network: dict[str, Any]) -> None:
-        """A network cannot be changed: its containers go, it goes, and all come again."""
-        removals: list[int] = []
+        """A network cannot be changed: its containers stop, it goes and comes again, and so do they."""
+        stops: list[int] = []
         for service in self._project.services.values():
             if key in service.get("networks", {}):
                 containers = self._state.of_service(service.name)
-                removals += [self._remove(one, f"network {key} changed") for one in containers]
+                stops += [self._stop(one, f"network {key} changed") for one in containers]
+        self._renewed.add(key)
         why = "its configuration changed"
-        gone = self._draft.add(Step(0, "remove-network", network["name"], why=why, service=key), removals)
+        gone = self._draft.add(Step(0, "remove-network", network["name"], why=why, service=key), stops)
         self._create_resource("networks", key, network, why, [gone])
 
     def _volumes(self) -> None:
@@ -165,8 +174,8 @@ class _Up:
                 hint="remove container_name to scale the service",
             )
         wanted = service_hash(service)
-        existing = self._state.of_service(service.name)
-        reasons = {one.id: self._why_recreate(service, wanted, one) for one in existing}
+        reasons = {one.id: self._why_recreate(service, wanted, one) for one in self._state.of_service(service.name)}
+        existing = [self._settle(*pair, reasons) for pair in whole(self._state.of_service(service.name))]
         existing.sort(key=lambda one: (bool(reasons[one.id]), one.number))
         for excess in existing[service.scale :]:
             self._remove(excess, "there are more than wanted")
@@ -177,12 +186,24 @@ class _Up:
         replicas += [self._create(service, number) for number in more]
         return sorted(replicas, key=lambda one: one.number)
 
+    def _settle(
+        self, container: ObservedContainer, half_made: ObservedContainer | None, reasons: dict[str, str]
+    ) -> ObservedContainer:
+        """Which stays of a container and of what was to replace it when an earlier command was cut off."""
+        if half_made is None:
+            return container
+        if reasons[container.id] and not reasons[half_made.id]:
+            self._remove(container, "it has been replaced")
+            return half_made
+        self._remove(half_made, "it was to replace another one, and is out of date")
+        return container
+
     def _why_recreate(self, service: Service, wanted: str, container: ObservedContainer) -> str:
         """Why the container has to be made anew; empty where it may stay."""
         options = self._options
         is_target = not options.targets or service.name in options.targets
         policy = options.recreate if is_target else options.recreate_dependencies
-        if container.id in self._removed:
+        if self._renewed.intersection(service.get("networks", {})):
             return "its network changed"
         if policy == "never":
             return ""
@@ -225,6 +246,12 @@ class _Up:
         if why:
             self._recreated.add(service.name)
             return self._recreate(service, container, why)
+        name = container_name(self._project.name, service, container.number)
+        replaced = container.labels.get(label.REPLACE, "")
+        if replaced and container.name == _temporary_name(replaced, name):
+            step = Step(0, "rename", name, why="it was cut off", service=service.name, replica=container.number)
+            renamed = self._draft.add(step._replace(container=container.id), [self._removed.get(replaced, 0)])
+            return _Replica(container.number, name, container.id, 0, renamed, False, f"it is {container.status}")
         restarted = self._restart_with_dependency(service, container)
         if container.is_running and container.status != "paused" and not restarted:
             self._draft.unchanged.append(container.name)
@@ -248,29 +275,27 @@ class _Up:
         """A new one under another name, the old one stopped and removed, the new one renamed: as short as can be."""
         inherits = "" if self._options.renew_anonymous_volumes else container.id
         name = container_name(self._project.name, service, container.number)
-        old_is_gone = self._removed.get(container.id, 0)
-        temporary = name if old_is_gone else f"{container.id[:12]}_{name}"
-        step = Step(0, "create", temporary, why=why, service=service.name, replica=container.number, inherits=inherits)
-        created = self._draft.add(step, [*self._infrastructure(service), old_is_gone])
-        if old_is_gone:
-            return _Replica(container.number, name, "", created, created, False, why)
+        step = Step(0, "create", _temporary_name(container.id, name), why=why, service=service.name, inherits=inherits)
+        created = self._draft.add(step._replace(replica=container.number), self._infrastructure(service))
         removed = self._remove(container, why, after=[created])
         step = Step(0, "rename", name, service=service.name, replica=container.number, made_by=created)
         renamed = self._draft.add(step, [removed])
         return _Replica(container.number, name, "", created, renamed, False, why)
 
     def _remove(self, container: ObservedContainer, why: str, *, after: Iterable[int] = ()) -> int:
-        """Stop and remove, unless the plan does so already; the step of the removal."""
-        if container.id in self._removed:
-            return self._removed[container.id]
-        step = Step(0, "stop", container.name, why=why, service=container.service, container=container.id)
-        stopped = 0
-        if container.is_running:
-            stopped = self._draft.add(step._replace(replica=container.number), after)
-            self._stops.setdefault(container.service, []).append(stopped)
-        step = step._replace(verb="remove", replica=container.number)
-        self._removed[container.id] = self._draft.add(step, [stopped, *after])
+        """Stop and remove; the step of the removal."""
+        stopped = self._stop(container, why, after)
+        step = Step(0, "remove", container.name, why=why, service=container.service, container=container.id)
+        self._removed[container.id] = self._draft.add(step._replace(replica=container.number), [stopped, *after])
         return self._removed[container.id]
+
+    def _stop(self, container: ObservedContainer, why: str, after: Iterable[int] = ()) -> int:
+        """Stop it, unless the plan does so already; the step, 0 where there is nothing to stop."""
+        if container.is_running and container.id not in self._stopped:
+            step = Step(0, "stop", container.name, why=why, service=container.service, container=container.id)
+            self._stopped[container.id] = self._draft.add(step._replace(replica=container.number), after)
+            self._stops.setdefault(container.service, []).append(self._stopped[container.id])
+        return self._stopped.get(container.id, 0)
 
     def _create(self, service: Service, number: int) -> _Replica:
         name = container_name(self._project.name, service, number)

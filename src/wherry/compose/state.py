@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ObservedContainer", "ObservedMount", "ObservedResource", "State"]
+__all__ = ["ObservedContainer", "ObservedMount", "ObservedResource", "State", "whole"]
 
 
 class ObservedMount(NamedTuple):
@@ -87,3 +87,15 @@ class State(NamedTuple):
         """Containers of services that the project does not know."""
         names = set(known)
         return [one for one in self.containers if one.service not in names and not one.is_one_off]
+
+
+def whole(containers: Iterable[ObservedContainer]) -> list[tuple[ObservedContainer, ObservedContainer | None]]:
+    """The containers, each with the one that was made to replace it, where a command was cut off in between.
+
+    Such a one has never been started, and has the volumes of the other.
+    """
+    every = list(containers)
+    present = {one.id for one in every}
+    half_made = {one.labels[label.REPLACE]: one for one in every if one.labels.get(label.REPLACE) in present}
+    left_out = {one.id for one in half_made.values()}
+    return [(one, half_made.get(one.id)) for one in every if one.id not in left_out]

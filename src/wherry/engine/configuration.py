@@ -6,6 +6,8 @@ image's, overridden variable by variable; labels merge with the request winning.
 
 from __future__ import annotations
 
+import os
+
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
 
@@ -49,7 +51,7 @@ def configure(container_id: str, request: ContainerRequest, image: ContainerDefa
         raise InvalidInput(
             "No command specified", hint=f"the image {request.image} names none: give one after the image's name"
         )
-    hostname = request.hostname or container_id[:12]
+    hostname = request.hostname or (os.uname().nodename if request.network == "host" else container_id[:12])
     healthcheck = _healthcheck(request.health, image)
     targets = {mount.target.rstrip("/") for mount in request.mounts}
     return Configuration(

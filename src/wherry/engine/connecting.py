@@ -338,7 +338,8 @@ def default_gateway(states: Sequence[NetworkState]) -> str:
 
 
 def zones_of(networks: Sequence[Network], containers: Sequence[Container]) -> list[Zone]:
-    """The names on every network of a user's: each container's own, its short identifier, and its aliases there."""
+    """The names on every network of a user's: each container's own, its aliases there, its short identifier, its host
+    name where it was given one."""
     from wherry.network.dns import Entry, Zone
 
     zones = []
@@ -356,7 +357,8 @@ def zones_of(networks: Sequence[Network], containers: Sequence[Container]) -> li
 
 def _names_on(container: Container, network: Network) -> tuple[str, ...]:
     places = [each for each in endpoints_of(container.request) if each.network in (network.name, network.id)]
-    return (container.name, *(alias for each in places for alias in each.aliases), container.id[:12])
+    own = (container.request.hostname,) if container.request.hostname else ()
+    return (container.name, *(alias for each in places for alias in each.aliases), container.id[:12], *own)
 
 
 def _check_endpoint(network: Network, endpoint: EndpointRequest) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.engine.configuration import merge_environment
+from wherry.engine.specification import rlimits_of
 from wherry.kernel import capabilities
 from wherry.oci.runtime_spec import SpecRequest, build_process
 from wherry.runtime.users import resolve_user
@@ -46,5 +47,6 @@ def exec_process(
             terminal=request.tty,
             capabilities=granted,
             no_new_privileges="no-new-privileges" in container.security_opt,
+            rlimits=rlimits_of(container.limits),
         )
     )

@@ -314,12 +314,13 @@ def _networks(container: Container) -> dict[str, Any]:
 
 
 def _endpoint(container: Container, endpoint: EndpointRequest, state: NetworkState) -> dict[str, Any]:
-    short = [container.id[:12]] if state.address or container.state.started else []
+    own = [container.request.hostname] if container.request.hostname else []
+    given = [container.id[:12], *own] if state.address or container.state.started else []
     is_users = endpoint.network not in ("bridge", "host", "none")
     return {
         "IPAMConfig": {"IPv4Address": endpoint.ip_address} if endpoint.ip_address else None,
         "Links": list(endpoint.links) or None,
-        "Aliases": ([*endpoint.aliases, *short] or None) if is_users else None,
+        "Aliases": ([*endpoint.aliases, *given] or None) if is_users else None,
         "NetworkID": state.network,
         **_addresses(state, container.id),
         "DriverOpts": None,

@@ -8,7 +8,7 @@ command calls; whoever notices first that a container has ended may call it too.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, Unavailable, WherryError
 from wherry.base.files import ensure_directory, remove_tree
@@ -22,6 +22,7 @@ from wherry.engine.signals import signal_number
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from wherry.base.paths import Layout
     from wherry.engine.assembly import Assembly
@@ -282,11 +283,12 @@ class Lifecycle:
         seconds = config.stop_timeout if timeout is None else timeout
         if not self._want_stop(container_id):
             return
-        self._signal(container_id, signal or config.stop_signal)
-        if not self._runtime().wait(container_id, timeout=None if seconds < 0 else float(seconds)):
-            self._signal(container_id, "SIGKILL")
-            self._runtime().wait(container_id, timeout=None)
-        self.ended(container_id)
+        with self._attending(container_id):
+            self._signal(container_id, signal or config.stop_signal)
+            if not self._runtime().wait(container_id, timeout=None if seconds < 0 else float(seconds)):
+                self._signal(container_id, "SIGKILL")
+                self._runtime().wait(container_id, timeout=None)
+            self.ended(container_id)
 
     def _want_stop(self, container_id: str) -> bool:
         """Record that the restart policy no longer applies; whether there is anything to stop."""
@@ -302,6 +304,17 @@ class Lifecycle:
                 self._records.update(container_id, status="running")
             self._records.update(container_id, stop_wanted=1)
             return container.state.is_running
+
+    def _attending(self, container_id: str) -> AbstractContextManager[object]:
+        """While it is held, this process records the container's end, and the monitor starts none that does."""
+        bundle = self._layout.container_run(container_id)
+        with self._changing(container_id):  # nobody takes it apart meanwhile
+            if not os.path.isdir(bundle):
+                return nullcontext()
+            try:
+                return FileLock(f"{bundle}/attended", wait=False).acquire()
+            except BlockingIOError:  # another process attends to it, a foreground `run`
+                return nullcontext()
 
     def _signal(self, container_id: str, signal: str) -> None:
         try:
@@ -319,10 +332,11 @@ class Lifecycle:
         is_stopped = self._ends_restarts(container, number) and not self._want_stop(container_id)
         if is_stopped or self._is_restarting(container_id):
             return
-        self._runtime().kill(container_id, str(number))
-        if number == _SIGKILL:
-            self._runtime().wait(container_id, timeout=None)
-            self.ended(container_id)
+        with self._attending(container_id) if number == _SIGKILL else nullcontext():
+            self._runtime().kill(container_id, str(number))
+            if number == _SIGKILL:
+                self._runtime().wait(container_id, timeout=None)
+                self.ended(container_id)
 
     def _ends_restarts(self, container: Container, signal: int) -> bool:
         """As Docker: every signal does, unless one was chosen to stop it with; then only that one and SIGKILL."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from wherry.base.errors import InvalidInput, NotFound
-from wherry.base.programs import require, run
 from wherry.kernel.rooted import resolve_in_root
 from wherry.oci.runtime_spec import Mount
 
@@ -90,7 +89,7 @@ def _of_container(text: str, records: ContainerRecords) -> list[dict[str, Any]]:
 def fill_volumes(mounts: Iterable[dict[str, Any]], rootfs: str, volumes: Volumes) -> None:
     """Copy what the image has at the target of an empty volume into it, owners and modes included."""
     for mount in mounts:
-        if mount["kind"] != "volume" or not mount.get("fill") or os.listdir(mount["path"]):
+        if mount["kind"] != "volume" or not mount.get("fill") or not volumes.wants_filling(mount["name"]):
             continue
         try:
             source = resolve_in_root(rootfs, mount["target"])
@@ -98,10 +97,7 @@ def fill_volumes(mounts: Iterable[dict[str, Any]], rootfs: str, volumes: Volumes
             continue
         if not os.path.isdir(source):
             continue
-        with volumes.filling(mount["name"]) as lock:
-            if not os.listdir(mount["path"]):
-                run((require("cp"), "-a", f"{source}/.", mount["path"]))
-            lock.remove()
+        volumes.fill(mount["name"], source)
 
 
 def spec_mounts(mounts: Iterable[dict[str, Any]]) -> list[Mount]:

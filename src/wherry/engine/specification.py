@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wherry.engine.request import ContainerRequest, LimitsRequest
     from wherry.runtime.users import User
 
-__all__ = ["build_request", "granted_capabilities", "host_rlimits"]
+__all__ = ["build_request", "granted_capabilities", "host_rlimits", "rlimits_of"]
 
 _INIT = "/sbin/docker-init"
 _INIT_PROGRAMS = ("tini-static", "docker-init", "catatonit", "tini")
@@ -68,7 +68,7 @@ def build_request(
         no_new_privileges=no_new_privileges,
         devices=_devices(request),
         resources=_resources(request.limits),
-        rlimits=_rlimits(request.limits),
+        rlimits=rlimits_of(request.limits),
         sysctls={**(_OWN_NETWORK if namespaces.get("network") else {}), **request.sysctls},
         oom_score_adj=request.limits.oom_score_adj,
         shm_size=request.limits.shm_size,
@@ -142,7 +142,7 @@ def host_rlimits() -> dict[str, tuple[int, int]]:
     return {name[7:].lower(): resource.getrlimit(getattr(resource, name)) for name in names}
 
 
-def _rlimits(limits: LimitsRequest) -> tuple[tuple[str, int, int], ...]:
+def rlimits_of(limits: LimitsRequest) -> tuple[tuple[str, int, int], ...]:
     """Open files as many as this process may have, and what was asked for, within what this process holds."""
     host = host_rlimits()
     wanted = {"nofile": host["nofile"][1], **{each.name: each.hard for each in limits.ulimits}}

@@ -8,6 +8,7 @@ from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.jsontext import decode, encode
 from wherry.base.locks import FileLock
+from wherry.base.programs import require, run
 from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -74,6 +75,8 @@ class Volumes:
         check_volume_name(name)
         with self._changing():
             ensure_directory(self._layout.volumes, 0o711)
+            if not self._is_known(name):
+                remove_tree(f"{self._layout.volumes}/{name}")  # of one that was removed by a process that died
             ensure_directory(f"{self._layout.volumes}/{name}", 0o711)
             ensure_directory(self.path(name), 0o755)
             with self._database.write() as connection:
@@ -85,6 +88,10 @@ class Volumes:
 
     def _changing(self) -> FileLock:
         return FileLock(f"{self._layout.locks}/volumes")
+
+    def _is_known(self, name: str) -> bool:
+        with self._database.read() as connection:
+            return connection.execute("SELECT 1 FROM volumes WHERE name = ?", (name,)).fetchone() is not None
 
     def get(self, name: str) -> Volume:
         """Raises NotFound in Docker's words."""
@@ -138,9 +145,22 @@ class Volumes:
             for name in set(present) - known:
                 remove_tree(f"{self._layout.volumes}/{name}")
 
-    def filling(self, name: str) -> FileLock:
-        """The lock under which a new volume is filled from an image, so that one container does it."""
-        return FileLock(f"{self._layout.locks}/volume-{name}")
+    def fill(self, name: str, source: str) -> None:
+        """Copy the directory `source` into an empty volume, owners and modes included; one container does it.
+
+        A copy that was cut off is made whole by the next one.
+        """
+        unfinished = f"{self._layout.volumes}/{name}/filling"
+        with FileLock(f"{self._layout.locks}/volume-{name}") as lock:
+            if self.wants_filling(name):
+                os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                run((require("cp"), "-a", f"{source}/.", self.path(name)), pass_fds=(lock.fileno(),))
+                os.unlink(unfinished)
+            lock.remove()
+
+    def wants_filling(self, name: str) -> bool:
+        """Whether it is empty, or a copy into it was cut off."""
+        return not os.listdir(self.path(name)) or os.path.exists(f"{self._layout.volumes}/{name}/filling")
 
 
 def check_volume_name(name: str) -> None:

@@ -416,3 +416,13 @@ def test_a_bug_is_told_as_one_and_never_as_a_traceback(wherry):
     done = wherry("inspect", b"\xff", check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.err
+
+
+def test_exec_has_the_limits_of_the_container(wherry, name):
+    wherry("run", "-d", "--name", name, "--ulimit", "nofile=100:200", "tiny", "sleep", "300")
+    assert wherry("exec", name, "sh", "-c", "ulimit -Sn; ulimit -Hn").out == "100\n200\n"
+
+
+def test_on_the_hosts_network_a_container_has_the_hosts_name(wherry, name):
+    wherry("create", "--name", name, "--network", "host", "tiny", "true")
+    assert wherry.inspect(name)["Config"]["Hostname"] == os.uname().nodename

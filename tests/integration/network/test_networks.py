@@ -46,9 +46,11 @@ def resolve(there, container, *names):
 def test_containers_of_a_network_know_each_other_by_name_identifier_and_alias(there):
     there("network", "create", "blue")
     one = sleeper(there, "one", "--network", "blue", "--network-alias", "app", "--network-alias", "First")["blue"]
-    two = sleeper(there, "two", "--network", "blue", "--network-alias", "app")["blue"]
+    two = sleeper(there, "two", "--network", "blue", "--network-alias", "app", "--hostname", "twohost")["blue"]
     short = there.inspect("one")["Id"][:12]
     assert one["Aliases"] == ["app", "First", short]
+    assert two["Aliases"] == ["app", there.inspect("two")["Id"][:12], "twohost"]
+    assert resolve(there, "one", "twohost") == {"twohost": two["IPAddress"]}
     found = resolve(there, "two", "one", "two", "app", "first", short, "three")
     assert found == {
         "one": one["IPAddress"],

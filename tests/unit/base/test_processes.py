@@ -25,6 +25,7 @@ def test_it_has_a_session_of_its_own_and_no_streams(tmp_path):
 
 def test_only_the_descriptors_that_were_named_are_kept(tmp_path):
     kept, closed = os.pipe()
+    os.set_inheritable(closed, True)  # as what this process itself was started with
     try:
         assert ended(start(f"[ -e /proc/$$/fd/{kept} ] && [ ! -e /proc/$$/fd/{closed} ]", tmp_path, keep=(kept,))) == 0
     finally:

@@ -221,9 +221,61 @@ def test_a_changed_network_takes_its_containers_along():
     state = settled(project)
     old = ObservedResource("p_default", {label.PROJECT: "p", label.CONFIG_HASH: "old"})
     plan = plan_up(project, state._replace(networks={"p_default": old}))
-    names = ["stop", "remove", "remove-network", "create-network", "create", "start"]
+    names = ["stop", "remove-network", "create-network", "create", "remove", "rename", "start"]
     assert [verb for verb, _ in verbs(plan)] == names
-    assert plan.steps[4].inherits == state.containers[0].id
+    assert plan.steps[3].inherits == state.containers[0].id  # which is there until the new one has its volumes
+
+
+def cut_off(project, service, *, config_hash=None, number=1, keeps_old=True):
+    """The old container and the one that was to replace it, when `up` was killed before the old one was gone."""
+    old = container(project, service, number, labels={label.CONFIG_HASH: "old"})
+    labels = {label.REPLACE: old.id, **({label.CONFIG_HASH: config_hash} if config_hash else {})}
+    new = container(project, service, number, labels=labels, status="created")
+    new = new._replace(id="e" * 64, name=f"{old.id[:12]}_p-{service}-{number}")
+    return (old, new) if keeps_old else (new,)
+
+
+def test_a_replacement_that_was_cut_off_is_finished():
+    project = load("services: {a: {image: i, scale: 2}}")
+    state = settled(project, *cut_off(project, "a"), without=("a",))
+    second = container(project, "a", 2, labels={label.CONFIG_HASH: "old"})
+    plan = plan_up(project, state._replace(containers=(*state.containers, second)))
+    old, new = state.containers
+    steps = [(step.verb, step.name, step.container) for step in plan.steps if step.replica == 1]
+    assert steps == [
+        ("stop", "p-a-1", old.id),
+        ("remove", "p-a-1", old.id),
+        ("rename", "p-a-1", new.id),
+        ("start", "p-a-1", new.id),
+    ]
+    assert before(plan, ("remove", "p-a-1"), ("rename", "p-a-1"))
+    assert before(plan, ("rename", "p-a-1"), ("start", "p-a-1"))
+    assert [verb for verb, name in verbs(plan) if name.endswith("p-a-2")] == [
+        "create", "stop", "remove", "rename", "start"]  # fmt: skip
+
+
+def test_a_replacement_that_lost_only_its_name_gets_it():
+    project = load("services: {a: {image: i}}")
+    plan = plan_up(project, settled(project, *cut_off(project, "a", keeps_old=False), without=("a",)))
+    assert verbs(plan) == [("rename", "p-a-1"), ("start", "p-a-1")]
+
+
+@pytest.mark.parametrize("policy", ["diverged", "force", "never"])
+def test_a_replacement_that_is_out_of_date_goes_and_the_old_one_is_replaced(policy):
+    project = load("services: {a: {image: i}}")
+    old, new = cut_off(project, "a", config_hash="between")
+    plan = plan_up(project, settled(project, old, new, without=("a",)), UpOptions(recreate=policy))
+    assert plan.steps[0][1:3] == ("remove", new.name)
+    rest = [(step.verb, step.inherits) for step in plan.steps[1:]]
+    anew = [("create", old.id), ("stop", ""), ("remove", ""), ("rename", ""), ("start", "")]
+    assert rest == ([] if policy == "never" else anew)
+
+
+def test_start_leaves_what_was_to_replace_others():
+    project = load("services: {a: {image: i}}")
+    old, new = cut_off(project, "a")
+    plan = plan_start(project, settled(project, old._replace(status="exited"), new, without=("a",)))
+    assert [(step.verb, step.container) for step in plan.steps] == [("start", old.id)]
 
 
 def test_a_changed_volume_is_kept_and_told_of():

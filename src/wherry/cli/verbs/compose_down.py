@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.base.errors import InvalidInput
-from wherry.cli.composing import at_once, chosen_containers, print_plan, project_or_none, seconds
+from wherry.cli.composing import at_once, chosen_containers, hold, print_plan, project_or_none, seconds, warn
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wherry.cli.composing import Invocation
+    from wherry.compose import Project
     from wherry.compose.actions import Plan
     from wherry.compose.engine import ComposeEngine
-    from wherry.compose.state import ObservedContainer
+    from wherry.compose.state import ObservedContainer, State
 
 __all__ = ["run"]
 
@@ -46,33 +47,41 @@ def _down(invocation: Invocation, argv: list[str]) -> int:
     parsed = Command("wherry compose down", usage, "Stop and remove containers, networks", flags).parse(argv[1:])
     if parsed["rmi"] not in ("", "all", "local"):
         raise InvalidInput(f'invalid value for --rmi: "{parsed["rmi"]}"', hint="local or all")
-    from wherry.compose.converging import observe
     from wherry.compose.project import without_unused
-    from wherry.compose.teardown import DownOptions, plan_down
+    from wherry.compose.teardown import DownOptions
 
     project = project_or_none(invocation)
     if project is not None and not invocation.all_resources:
         project = without_unused(project)
-    engine, name = invocation.engine(), project.name if project else invocation.name()
-    state = observe(engine, name, project)
     orphans = parsed["remove-orphans"] or invocation.says("COMPOSE_REMOVE_ORPHANS")
     options = DownOptions(tuple(parsed.args), parsed["volumes"], parsed["rmi"], orphans)
-    plan = plan_down(name, project, state, options)
-    if not plan.steps and not invocation.dry_run:
-        from wherry.cli.composing import warn
+    name = project.name if project else invocation.name()
+    engine = invocation.engine()
 
-        warn("No resource found to remove")
-    return _carry_out(invocation, engine, plan, seconds(parsed))
+    def plan() -> Plan:
+        from wherry.compose.converging import observe
+        from wherry.compose.teardown import plan_down
+
+        plan = plan_down(name, project, observe(engine, name, project), options)
+        if not plan.steps and not invocation.dry_run:
+            warn("No resource found to remove")
+        return plan
+
+    return _carry_out(invocation, engine, name, plan, seconds(parsed))
 
 
-def _carry_out(invocation: Invocation, engine: ComposeEngine, plan: Plan, timeout: int | None = None) -> int:
-    from wherry.compose.converging import carry_out, observe
+def _carry_out(
+    invocation: Invocation, engine: ComposeEngine, project: str, plan: Callable[[], Plan], timeout: int | None = None
+) -> int:
+    """Plan and do it, while nobody else changes the project."""
+    from wherry.compose.converging import carry_out
+    from wherry.compose.state import State
 
     if invocation.dry_run:
-        print_plan(plan)
+        print_plan(plan())
         return 0
-    state = observe(engine, invocation.name())
-    carry_out(engine, None, state, plan, invocation.sink(), invocation.apply_options(timeout))
+    with hold(engine, project):
+        carry_out(engine, None, State(), plan(), invocation.sink(), invocation.apply_options(timeout))
     return 0
 
 
@@ -82,49 +91,62 @@ def _start(invocation: Invocation, argv: list[str]) -> int:
         Flag("wait-timeout", "int", "Most seconds to wait"),
     )
     parsed = Command("wherry compose start", "[SERVICE...]", "Start services", flags).parse(argv[1:])
-    from wherry.base.errors import NotFound
-    from wherry.compose.converging import carry_out, observe
-    from wherry.compose.plan import plan_start
+    from wherry.compose.converging import carry_out
     from wherry.compose.project import select
     from wherry.compose.waiting import wait_until_ready
 
     project = select(invocation.project(parsed.args), parsed.args)
     engine = invocation.engine()
-    state = observe(engine, project.name, project)
-    for name in parsed.args:
-        if not state.of_service(name):
-            raise NotFound(f'service "{name}" has no container to start', hint="`wherry compose up` makes it")
-    plan = plan_start(project, state)
     if invocation.dry_run:
-        print_plan(plan)
+        print_plan(_plan_start(engine, project, parsed.args)[0])
         return 0
-    carry_out(engine, project, state, plan, invocation.sink(), invocation.apply_options())
+    with hold(engine, project.name):
+        plan, state = _plan_start(engine, project, parsed.args)
+        carry_out(engine, project, state, plan, invocation.sink(), invocation.apply_options())
     if parsed["wait"]:
         wait_until_ready(engine, project, parsed["wait-timeout"] or None)
     return 0
 
 
+def _plan_start(engine: ComposeEngine, project: Project, named: list[str]) -> tuple[Plan, State]:
+    from wherry.base.errors import NotFound
+    from wherry.compose.converging import observe
+    from wherry.compose.plan import plan_start
+
+    state = observe(engine, project.name, project)
+    for name, service in project.services.items():
+        if not state.of_service(name) and (service.scale or name in named):
+            raise NotFound(f'service "{name}" has no container to start', hint="`wherry compose up` makes it")
+    return plan_start(project, state), state
+
+
 def _stop(invocation: Invocation, argv: list[str]) -> int:
     parsed = Command("wherry compose stop", "[OPTIONS] [SERVICE...]", "Stop services", (_TIMEOUT,)).parse(argv[1:])
-    from wherry.compose.teardown import plan_stop, service_edges
-
     engine = invocation.engine()
-    containers = chosen_containers(invocation, engine, parsed.args)
-    plan = plan_stop(containers, service_edges(project_or_none(invocation), containers))
-    return _carry_out(invocation, engine, plan, seconds(parsed))
+
+    def plan() -> Plan:
+        from wherry.compose.teardown import plan_stop, service_edges
+
+        containers = chosen_containers(invocation, engine, parsed.args)
+        return plan_stop(containers, service_edges(project_or_none(invocation), containers))
+
+    return _carry_out(invocation, engine, invocation.name(), plan, seconds(parsed))
 
 
 def _restart(invocation: Invocation, argv: list[str]) -> int:
     flags = (Flag("no-deps", "bool", "Do not restart dependent services"), _TIMEOUT)
     usage = "[OPTIONS] [SERVICE...]"
     parsed = Command("wherry compose restart", usage, "Restart service containers", flags).parse(argv[1:])
-    from wherry.compose.teardown import plan_restart, service_edges
-
     engine = invocation.engine()
-    containers = chosen_containers(invocation, engine, parsed.args)
-    edges = service_edges(project_or_none(invocation), containers)
-    plan = plan_restart(containers, edges, dependencies=not parsed["no-deps"])
-    return _carry_out(invocation, engine, plan, seconds(parsed))
+
+    def plan() -> Plan:
+        from wherry.compose.teardown import plan_restart, service_edges
+
+        containers = chosen_containers(invocation, engine, parsed.args)
+        edges = service_edges(project_or_none(invocation), containers)
+        return plan_restart(containers, edges, dependencies=not parsed["no-deps"])
+
+    return _carry_out(invocation, engine, invocation.name(), plan, seconds(parsed))
 
 
 def _kill(invocation: Invocation, argv: list[str]) -> int:
@@ -162,7 +184,8 @@ def _remove(invocation: Invocation, argv: list[str]) -> int:
     names = ", ".join(one.name for one in stopped)
     if not parsed["force"] and not invocation.dry_run and not confirm(f"This will remove {names}."):
         return 0
-    return _each(invocation, stopped, "Remove", lambda one: engine.remove(one.id, volumes=parsed["volumes"]))
+    with hold(engine, invocation.name()):
+        return _each(invocation, stopped, "Remove", lambda one: engine.remove(one.id, volumes=parsed["volumes"]))
 
 
 def _pause(invocation: Invocation, argv: list[str]) -> int:

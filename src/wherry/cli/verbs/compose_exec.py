@@ -6,7 +6,7 @@ import os
 
 from wherry.base.errors import Conflict
 from wherry.cli import parsing
-from wherry.cli.composing import chosen_containers, warn
+from wherry.cli.composing import chosen_containers, hold, warn
 from wherry.cli.flags import Command, Flag
 from wherry.cli.ports import parse_ports
 
@@ -149,8 +149,9 @@ def _run(invocation: Invocation, argv: list[str]) -> int:
     if invocation.dry_run:
         print(f"DRY-RUN MODE -  Container {project.name}-{name}-run  Create and start")
         return 0
-    state = _prepare(invocation, parsed, engine, project, whole)
-    identifier = engine.create(_one_off(project, project.services[name], parsed, state))
+    with hold(engine, project.name):
+        state = _prepare(invocation, parsed, engine, project, whole)
+        identifier = engine.create(_one_off(project, project.services[name], parsed, state))
     return _start(engine, identifier, parsed)
 
 
@@ -234,7 +235,6 @@ def _changed(request: ContainerRequest, parsed: Parsed) -> ContainerRequest:
         ports = (*ports, *parse_ports(text))
     mounts = [parsing.parse_volume(text) for text in parsed["volume"]]
     targets = {mount.target for mount in mounts}
-    interactive = parsed["interactive"] and not parsed["detach"]
     return request._replace(
         command=command,
         entrypoint=entrypoint,
@@ -247,7 +247,7 @@ def _changed(request: ContainerRequest, parsed: Parsed) -> ContainerRequest:
         cap_add=(*request.cap_add, *parsed["cap-add"]),
         cap_drop=(*request.cap_drop, *parsed["cap-drop"]),
         tty=_wants_terminal(parsed) and not parsed["detach"],
-        stdin_open=interactive,
+        stdin_open=parsed["interactive"],
         detached=parsed["detach"],
         auto_remove=parsed["rm"],
         restart=RestartPolicy() if parsed["rm"] else request.restart,

@@ -7,7 +7,7 @@ import sys
 from wherry.base.clock import system_clock
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
-from wherry.cli.composing import print_plan, seconds, warn
+from wherry.cli.composing import hold, print_plan, seconds, warn
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wherry.cli.flags import Parsed
     from wherry.compose import Project
     from wherry.compose.actions import Plan
+    from wherry.compose.apply import ApplyOptions
     from wherry.compose.building import ImagePlan
     from wherry.compose.engine import ComposeEngine
     from wherry.compose.plan import UpOptions
@@ -166,13 +167,13 @@ def _make(making: _Making, images: ImagePlan) -> int:
     parsed, project = making.parsed, making.project
     building = making.invocation.sink(quiet=True) if parsed.get("quiet-build", False) else making.sink
     ensure_images(making.engine, project, images, building, quiet_pull=parsed["quiet-pull"])
-    plan, state = _plan(making)
-    began = system_clock()
     options = making.invocation.apply_options(seconds(parsed) if making.options.start else None)
     waits = making.options.start and (parsed["wait"] or "wait-timeout" in parsed.given)
     if making.options.start and not waits and not parsed["detach"]:
-        return _Attached(making, began).run(plan, state)
-    carry_out(making.engine, project, state, plan, making.sink, options)
+        return _Attached(making, system_clock()).run(options)
+    with hold(making.engine, project.name):
+        plan, state = _plan(making)
+        carry_out(making.engine, project, state, plan, making.sink, options)
     if waits:
         wait_until_ready(making.engine, project, parsed["wait-timeout"] or None)
     return 0
@@ -199,24 +200,28 @@ class _Attached:
         if self._from and self._from not in making.project.services:
             raise InvalidInput(f"no such service: {self._from}")
 
-    def run(self, plan: Plan, state: State) -> int:
-        from wherry.compose.converging import carry_out
-
-        making = self._making
+    def run(self, options: ApplyOptions) -> int:
         restore = _interrupt_on_sigterm()
         try:
-            wanted = self._shown()
-            unchanged = [one for one in state.containers if one.name in plan.unchanged and one.service in wanted]
-            self._follower.add(unchanged)
-            options = making.invocation.apply_options(seconds(making.parsed))
-            options = options._replace(on_start=lambda one: self._follower.add([one] if one.service in wanted else []))
-            carry_out(making.engine, making.project, state, plan, making.sink, options)
+            with hold(self._making.engine, self._making.project.name):
+                self._converge(options)
             return self._stay()
         except KeyboardInterrupt:
             return self._interrupted()
         finally:
             restore()
             self._follower.stop()
+
+    def _converge(self, options: ApplyOptions) -> None:
+        from wherry.compose.converging import carry_out
+
+        making = self._making
+        plan, state = _plan(making)
+        wanted = self._shown()
+        unchanged = [one for one in state.containers if one.name in plan.unchanged and one.service in wanted]
+        self._follower.add(unchanged)
+        options = options._replace(on_start=lambda one: self._follower.add([one] if one.service in wanted else []))
+        carry_out(making.engine, making.project, state, plan, making.sink, options)
 
     def _shown(self) -> set[str]:
         """The services whose output is shown."""
@@ -260,15 +265,17 @@ class _Attached:
         return next((one.exit_code for one in found if one.service == service and not one.is_one_off), 0)
 
     def _stop(self) -> None:
-        from wherry.compose.converging import carry_out, observe
+        from wherry.compose.converging import carry_out
+        from wherry.compose.state import State
         from wherry.compose.teardown import plan_stop, service_edges
 
         making = self._making
-        state = observe(making.engine, making.project.name)
-        mine = [one for one in state.containers if one.service in making.project.services]
-        plan = plan_stop(mine, service_edges(making.project, mine))
-        options = making.invocation.apply_options(seconds(making.parsed))._replace(patient=False)
-        carry_out(making.engine, None, state, plan, making.sink, options)
+        with hold(making.engine, making.project.name):
+            every = making.engine.containers(making.project.name)
+            mine = [one for one in every if one.service in making.project.services]
+            plan = plan_stop(mine, service_edges(making.project, mine))
+            options = making.invocation.apply_options(seconds(making.parsed))._replace(patient=False)
+            carry_out(making.engine, None, State(), plan, making.sink, options)
 
     def _interrupted(self) -> int:
         try:

@@ -1,0 +1,3 @@
+FROM tiny
+ARG X
+ENV OTHER=$X
