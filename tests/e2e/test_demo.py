@@ -15,9 +15,7 @@ from example import ROOT, Project, free_port
 @pytest.fixture
 def demo(kept):
     """Runs the demo, and takes away what it leaves running."""
-    ports = {
-        name: free_port() for name in ("WHERRY_DEMO_PORT", "WHERRY_DEMO_REGISTRY_PORT", "WHERRY_DEMO_SITE_PORT")
-    }
+    ports = {name: free_port() for name in ("WHERRY_DEMO_PORT", "WHERRY_DEMO_REGISTRY_PORT", "WHERRY_DEMO_SITE_PORT")}
     environment = {**kept.environment, **ports}
 
     def run():

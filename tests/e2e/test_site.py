@@ -31,7 +31,9 @@ class Visitor:
         headers = {"Content-Type": "application/json", **({"X-CSRF-Token": self._csrf} if self._csrf else {})}
         data = None if body is None else json.dumps(body).encode()
         try:
-            answer = self._opener.open(urllib.request.Request(self.url + path, data, headers, method=method), timeout=30)
+            answer = self._opener.open(
+                urllib.request.Request(self.url + path, data, headers, method=method), timeout=30
+            )
         except urllib.error.HTTPError as refused:
             answer = refused
         with answer:

@@ -144,7 +144,7 @@ def test_a_phone_is_enough_to_sign_up_and_register(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-# The smallest contrast of a text with what is behind it (WCAG 2.2, "contrast ratio"); what stands on a gradient is left out.
+# The smallest contrast of a text with what is behind it (WCAG 2.2, "contrast ratio"), but for what stands on a gradient.
 CONTRAST = """
 () => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -155,7 +155,8 @@ CONTRAST = """
     return canvas.getImageData(0, 0, 1, 1).data;
   };
   const luminance = (colour) => {
-    const [r, g, b] = [...rgba(colour)].map((n) => n / 255).map((n) => (n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4));
+    const linear = (n) => (n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = [...rgba(colour)].map((n) => linear(n / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const behind = (element) => {
