@@ -317,10 +317,12 @@ def measure(directory: str, runs: int, heavy: int) -> list[str]:
 
 def clean(directory):
     from wherry.base.paths import Layout
-    from wherry.network import destroy_bridge
+    from wherry.network import Firewall, Wanted
 
     layout = Layout(f"{directory}/wherry", f"{directory}/wherry-run")
-    destroy_bridge(layout, f"wh{layout.tag}0")
+    firewall = Firewall(layout, lambda: Wanted((), ()))
+    firewall.drop_bridge(f"wh{layout.tag}0")
+    firewall.remove()
     with open("/proc/self/mountinfo") as table:
         points = [line.split()[4] for line in table]
     for point in reversed(points):

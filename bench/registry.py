@@ -133,6 +133,20 @@ def download(server, digest):
     return float(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 
 
+def download_part(server, digest):
+    """Bytes per second of one GET of all but the first byte."""
+    url = f"http://127.0.0.1:{server.port}/v2/bench/app/blobs/{digest}"
+    argv = ["curl", "-sSf", "-r", "1-", "-o", "/dev/null", "-w", "%{speed_download}", url]
+    return float(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+
+
+def download_at_once(server, digest, clients=16):
+    """Bytes per second that many clients get together."""
+    begun = time.perf_counter()
+    many(clients, lambda _: download(server, digest))
+    return clients * 100_000_000 / (time.perf_counter() - begun)
+
+
 def consumed(pid):
     """Seconds of processor time so far."""
     with open(f"/proc/{pid}/stat") as file:
@@ -166,6 +180,7 @@ def memory(server, directory, digest):
     watching.start()
     wrk(server, directory, 3, connections=200)
     many(200, lambda _: download_slowly(server, digest))
+    many(200, lambda _: download_slowly(server, digest, {"Range": "bytes=1-"}))
     many(200, lambda number: upload(server, os.urandom(64) + bytes([number]) * 3_000_000))
     stop.set()
     watching.join()
@@ -180,10 +195,10 @@ def many(count, action):
         thread.join()
 
 
-def download_slowly(server, digest):
+def download_slowly(server, digest, headers=None):
     """Read a little of the blob, and leave; all 200 hold their connection for a second."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    connection.request("GET", f"/v2/bench/app/blobs/{digest}")
+    connection.request("GET", f"/v2/bench/app/blobs/{digest}", headers=headers or {})
     answer = connection.getresponse()
     answer.read(100_000)
     time.sleep(1)
@@ -222,6 +237,10 @@ def measure(directory, runs):
             server.name: (consumed(server.process.pid) - before[server.name]) * 1000 / (runs * 4) for server in servers
         }
         print(row("processor time of the server for it", "ms", spent, "-"), flush=True)
+        parts = medians(lambda server: download_part(server, digest_of(blob)) / 1e6, 2)
+        print(row("GET of a range of it", "MB/s", parts, "-"), flush=True)
+        together = medians(lambda server: download_at_once(server, digest_of(blob)) / 1e6)
+        print(row("GETs of it by 16 clients at once", "MB/s", together, "-"), flush=True)
         seconds = medians(lambda server: 100 / upload(server, os.urandom(100_000_000)))
         print(row("push of a 100 MB blob", "MB/s", seconds, "-"), flush=True)
         sizes = {server.name: memory(server, directory, digest_of(blob)) for server in servers}

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["boot_id", "is_living", "process_identity", "start_apart", "wait_for_end"]
+__all__ = ["boot_id", "is_living", "process_identity", "start_apart", "start_orphan", "wait_for_end"]
 
 
 def boot_id() -> str:
@@ -63,8 +63,23 @@ def start_apart(argv: Sequence[str], *, env: Mapping[str, str], cwd: str, keep: 
     that loading it takes, which every `run` would wait for.
     """
     pid = os.fork()
-    if pid:
-        return pid
+    if not pid:
+        _become(argv, env, cwd, keep)
+    return pid
+
+
+def start_orphan(argv: Sequence[str], *, env: Mapping[str, str], cwd: str = "/") -> None:
+    """Start `argv` as `start_apart` does, but nobody's child: it may outlive its starter and is waited for by init."""
+    pid = os.fork()
+    if not pid:
+        if os.fork():
+            os._exit(0)
+        _become(argv, env, cwd, ())
+    os.waitpid(pid, 0)
+
+
+def _become(argv: Sequence[str], env: Mapping[str, str], cwd: str, keep: Sequence[int]) -> None:
+    """Turn this process, just forked, into `argv`."""
     try:
         import signal
 

@@ -121,7 +121,7 @@ def _expose(opened: Engine, value: str) -> Test:
 def _health(_: Engine, value: str) -> Test:
     if value not in _HEALTH:
         raise InvalidInput(f"Invalid filter 'health={value}'", hint=f"there are: {', '.join(_HEALTH)}")
-    return lambda _: value == "none"  # checks are not run
+    return lambda one: (one.state.health or "none") == value
 
 
 def _is_task(_: Engine, value: str) -> Test:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RUN_FLAGS", "container_request"]
 
-_HEALTH = "health checks are not run yet"
-
 RUN_FLAGS = (
     Flag("add-host", "list", "Add a name to /etc/hosts (name:address)"),
     Flag(
@@ -44,11 +42,12 @@ RUN_FLAGS = (
     Flag("expose", "list", "Note a port as exposed"),
     Flag("gpus", "str", "GPU devices", unsupported="no device plug-in interface (CDI) is spoken yet"),
     Flag("group-add", "list", "Add a further group"),
-    Flag("health-cmd", "str", "Command to check health", unsupported=_HEALTH),
-    Flag("health-interval", "str", "Time between checks", unsupported=_HEALTH),
-    Flag("health-retries", "int", "Failures in a row until unhealthy", unsupported=_HEALTH),
-    Flag("health-start-period", "str", "Time for the start, in which failures do not count", unsupported=_HEALTH),
-    Flag("health-timeout", "str", "Longest time of one check", unsupported=_HEALTH),
+    Flag("health-cmd", "str", "Command to check health"),
+    Flag("health-interval", "str", "Time between checks (30s)"),
+    Flag("health-retries", "int", "Failures in a row until unhealthy (3)"),
+    Flag("health-start-interval", "str", "Time between checks in the start period (5s)"),
+    Flag("health-start-period", "str", "Time for the start, in which failures do not count"),
+    Flag("health-timeout", "str", "Longest time of one check (30s)"),
     Flag("hostname", "str", "Host name of the container", short="h"),
     Flag("init", "bool", "Run an init that reaps processes and passes signals on"),
     Flag("interactive", "bool", "Keep the input open", short="i"),
@@ -178,17 +177,34 @@ def _log_driver(name: str) -> str:
 
 
 def _health(parsed: Parsed) -> HealthRequest:
-    def duration(name: str) -> int:
-        return parsing.parse_duration(parsed[name]) if parsed[name] else 0
+    from wherry.base.errors import InvalidInput
 
+    def duration(name: str) -> int:
+        text = parsed[f"health-{name}"]
+        return _signed_duration(f"health-{name}", text) if text else 0
+
+    times = {name: duration(name) for name in ("interval", "timeout", "start-period", "start-interval")}
+    values = {**times, "retries": parsed["health-retries"]}
+    if parsed["no-healthcheck"] and (parsed["health-cmd"] or any(values.values())):
+        raise InvalidInput("--no-healthcheck conflicts with --health-* options")
+    for name, value in values.items():
+        if value < 0:
+            raise InvalidInput(f"--health-{name} cannot be negative")
     return HealthRequest(
         test=("CMD-SHELL", parsed["health-cmd"]) if parsed["health-cmd"] else (),
-        interval=duration("health-interval"),
-        timeout=duration("health-timeout"),
-        start_period=duration("health-start-period"),
-        retries=parsed["health-retries"],
         disabled=parsed["no-healthcheck"],
+        **{name.replace("-", "_"): value for name, value in values.items()},
     )
+
+
+def _signed_duration(flag: str, text: str) -> int:
+    from wherry.base.errors import InvalidInput, UsageError
+
+    sign = -1 if text.startswith("-") else 1
+    try:
+        return sign * parsing.parse_duration(text.removeprefix("-"))
+    except InvalidInput:
+        raise UsageError(f'invalid argument "{text}" for "--{flag}" flag: time: invalid duration "{text}"') from None
 
 
 def _limits(parsed: Parsed) -> LimitsRequest:

@@ -11,7 +11,6 @@ import threading
 from wherry.base.errors import Conflict, NotFound, Unsupported
 from wherry.base.files import ensure_directory, remove_tree, write_all
 from wherry.base.locks import FileLock
-from wherry.base.watching import watch_file
 from wherry.compose import labels as label
 from wherry.compose.attaching import attached, network_names, network_request
 from wherry.compose.state import ObservedContainer, ObservedMount, ObservedResource
@@ -83,7 +82,7 @@ class WherryEngine:
             one.request.labels,
             status or one.state.status,
             one.state.exit_code,
-            "",  # the engine runs no health checks yet
+            one.state.health,
             one.image,
             one.image_id,
             network_names(one),
@@ -208,33 +207,8 @@ class WherryEngine:
         self._engine.containers.rename(container_id, name)
 
     def wait_until(self, condition: Callable[[], T | None], timeout: float | None = None) -> T | None:
-        """See ComposeEngine: every change of a container is written to the database, whose journal is watched.
-
-        The journal grows a moment before the change can be seen. Taking the writers' turn waits for whoever is
-        between the two, so that no change is missed.
-        """
-        import select
-        import time
-
-        self._engine.containers.all()  # the journal is there while a connection is
-        deadline = None if timeout is None else time.monotonic() + timeout
-        watch = watch_file(f"{self._layout.root}/wherry.db-wal")
-        try:
-            poll = select.poll()
-            poll.register(watch, select.POLLIN)
-            while (met := self._settled(condition)) is None:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if not poll.poll(None if left is None else left * 1000) and left is not None:
-                    return self._settled(condition)
-                os.read(watch, 65536)
-            return met
-        finally:
-            os.close(watch)
-
-    def _settled(self, condition: Callable[[], T | None]) -> T | None:
-        with self._engine.store.database.write():
-            pass
-        return condition()
+        """See ComposeEngine: every change of a container is written to the database."""
+        return self._engine.store.database.wait_until(condition, timeout)
 
     def logs(
         self, container_id: str, *, follow: bool = False, tail: int = -1, since: int = 0, until: int = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.base.errors import Conflict, StepFailed, Unavailable, Unsupported
+from wherry.base.errors import Conflict, StepFailed, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def wait_for(engine: ComposeEngine, project: Project, service: str, condition: s
         mine = [one for one in engine.containers(project.name) if one.service == service and not one.is_one_off]
         if condition == "service_completed_successfully":
             return _completed(service, mine)
-        return _healthy(mine, has_check=bool(project.services[service].get("healthcheck")))
+        return _healthy(mine)
 
     engine.wait_until(is_met)
 
@@ -36,15 +36,15 @@ def _completed(service: str, containers: Iterable[ObservedContainer]) -> bool | 
     return True
 
 
-def _healthy(containers: Iterable[ObservedContainer], *, has_check: bool) -> bool | None:
+def _healthy(containers: Iterable[ObservedContainer]) -> bool | None:
     for one in containers:
         if one.status in ("exited", "dead"):
             raise Conflict(f"dependency failed to start: container {one.name} exited ({one.exit_code})")
+        if one.status == "restarting":
+            return None
         if one.health == "unhealthy":
             raise Conflict(f"dependency failed to start: container {one.name} is unhealthy")
         if not one.health and one.is_running:
-            if has_check:
-                raise Unsupported(f"{one.name}: the engine runs no health checks yet", hint="wait for service_started")
             raise Conflict(
                 f"dependency failed to start: container {one.name} has no healthcheck configured",
                 hint="give the service a healthcheck, or wait for service_started",
@@ -81,6 +81,6 @@ def _is_ready(one: ObservedContainer, may_end: set[str]) -> bool:
         if one.exit_code == 0 and one.service in may_end:
             return True
         raise StepFailed(f"container {one.name} exited ({one.exit_code})", exit_code=1)
-    if one.health == "unhealthy":
+    if one.health == "unhealthy" and one.status != "restarting":
         raise StepFailed(f"container {one.name} is unhealthy", exit_code=1)
     return one.status == "running" and one.health in ("", "healthy")

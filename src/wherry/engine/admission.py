@@ -9,11 +9,12 @@ from wherry.engine.signals import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from wherry.engine.request import ContainerRequest, LimitsRequest
+    from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest
 
 __all__ = ["check_request"]
 
 _LEAST_MEMORY = 6 << 20
+_MILLISECOND = 1_000_000
 
 
 def check_request(request: ContainerRequest) -> None:
@@ -22,8 +23,22 @@ def check_request(request: ContainerRequest) -> None:
         signal_number(request.stop_signal)
     if request.working_dir and not request.working_dir.startswith("/"):
         raise InvalidInput(f"the working directory '{request.working_dir}' is invalid, it needs to be an absolute path")
+    _check_health(request.health)
     _check_modes(request)
     _check_limits(request.limits)
+
+
+def _check_health(health: HealthRequest) -> None:
+    for what, value in (
+        ("Interval", health.interval),
+        ("Timeout", health.timeout),
+        ("StartPeriod", health.start_period),
+        ("StartInterval", health.start_interval),
+    ):
+        if value and value < _MILLISECOND:
+            raise InvalidInput(f"{what} in Healthcheck cannot be less than 1ms")
+    if health.retries < 0:
+        raise InvalidInput("Retries in Healthcheck cannot be negative")
 
 
 def _check_modes(request: ContainerRequest) -> None:

@@ -7,11 +7,11 @@ are resolved by, and the bundle. Taking apart is idempotent and needs only the c
 from __future__ import annotations
 
 import os
-import sys
 
 from wherry.base.errors import Conflict
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.engine.admission import check_request
+from wherry.engine.background import own_command
 from wherry.engine.configuration import configure
 from wherry.engine.connecting import close_all
 from wherry.engine.mounting import decide_mounts, fill_volumes, spec_mounts
@@ -110,10 +110,27 @@ class Assembly:
                 mounts=[*self._name_mounts(container, directory), *spec_mounts(mounts)],
             )
             self._runtime().write_bundle(container.id, build_spec(request))
+            self._write_check(container, config, bundle)
         except BaseException:
             ready.abandon()
             raise
         return ready
+
+    def _write_check(self, container: Container, config: Configuration, bundle: str) -> None:
+        """Leave word in the bundle of how the container's health is checked, where it is."""
+        check = config.check
+        if check is None:
+            return
+        from wherry.engine.executing import exec_process
+        from wherry.engine.healthmonitor import write_check
+        from wherry.engine.request import ExecRequest
+
+        process = exec_process(container.request, config, ExecRequest(check.command), f"{bundle}/rootfs")
+        write_check(bundle, self._runtime().command(), check, process)
+
+    def is_checked(self, container_id: str) -> bool:
+        """Whether the health of this run of the container is checked."""
+        return os.path.exists(f"{self._layout.container_run(container_id)}/health.json")
 
     def cgroup(self, container_id: str) -> str:
         """The container's control group."""
@@ -158,7 +175,7 @@ class Assembly:
 
         bundle = self._layout.container_run(container.id)
         request = container.request
-        at_end = ("/bin/sh", "-c", _AT_END, "sh", bundle, *self._own_command("ended", container.id))
+        at_end = ("/bin/sh", "-c", _AT_END, "sh", bundle, *own_command(self._layout, "ended", container.id))
         try:
             return self._runtime().create(
                 Launch(
@@ -175,24 +192,6 @@ class Assembly:
             )
         finally:
             close_all(ready.kept)
-
-    def _own_command(self, verb: str, container_id: str) -> tuple[str, ...]:
-        """This installation's own command line for what has to go on in the background."""
-        environment = (f"WHERRY_ROOT={self._layout.root}", f"WHERRY_RUN={self._layout.run}")
-        return ("/usr/bin/env", *environment, sys.executable, "-I", "-m", "wherry", "internal", verb, container_id)
-
-    def spawn_restart(self, container_id: str) -> None:
-        """Let a process of its own wait out the back-off and start the container again."""
-        import subprocess
-
-        nothing = subprocess.DEVNULL
-        subprocess.Popen(
-            self._own_command("restart", container_id),
-            stdin=nothing,
-            stdout=nothing,
-            stderr=nothing,
-            start_new_session=True,
-        )
 
     def was_oom_killed(self, container: Container) -> bool:
         """Whether the kernel killed it for want of memory; to be asked before it is taken apart."""

@@ -11,13 +11,13 @@ from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from wherry.engine.health import HealthCheck
     from wherry.engine.request import ContainerRequest, HealthRequest
     from wherry.oci.config import ContainerDefaults
 
 __all__ = ["DEFAULT_PATH", "Configuration", "configure", "merge_environment"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SECOND = 1_000_000_000
 
 
 class Configuration(NamedTuple):
@@ -33,10 +33,12 @@ class Configuration(NamedTuple):
     hostname: str
     labels: dict[str, str]
     stop_signal: str
+    names_stop_signal: bool  # whether anybody chose it
     stop_timeout: int  # seconds
     exposed_ports: tuple[str, ...]
     volumes: tuple[str, ...]  # the image's VOLUME paths that no mount of the request covers
-    healthcheck: HealthRequest | None
+    healthcheck: HealthRequest | None  # as asked for and as the image says, merged
+    check: HealthCheck | None  # what comes of it
 
 
 def configure(container_id: str, request: ContainerRequest, image: ContainerDefaults) -> Configuration:
@@ -48,6 +50,7 @@ def configure(container_id: str, request: ContainerRequest, image: ContainerDefa
             "No command specified", hint=f"the image {request.image} names none: give one after the image's name"
         )
     hostname = request.hostname or container_id[:12]
+    healthcheck = _healthcheck(request.health, image)
     targets = {mount.target.rstrip("/") for mount in request.mounts}
     return Configuration(
         args=args,
@@ -60,10 +63,12 @@ def configure(container_id: str, request: ContainerRequest, image: ContainerDefa
         hostname=hostname,
         labels={**(image.labels or {}), **request.labels},
         stop_signal=request.stop_signal or image.stop_signal or "SIGTERM",
+        names_stop_signal=bool(request.stop_signal or image.stop_signal),
         stop_timeout=10 if request.stop_timeout is None else request.stop_timeout,
         exposed_ports=tuple(sorted({*image.exposed_ports, *request.expose, *_published(request)})),
         volumes=tuple(path for path in image.volumes if path.rstrip("/") not in targets),
-        healthcheck=_healthcheck(request.health, image),
+        healthcheck=healthcheck,
+        check=_check(healthcheck, image.shell),
     )
 
 
@@ -101,17 +106,26 @@ def merge_environment(base: tuple[str, ...] | list[str], over: tuple[str, ...] |
     return tuple(merged.values())
 
 
+def _check(wanted: HealthRequest | None, shell: tuple[str, ...]) -> HealthCheck | None:
+    if wanted is None:
+        return None
+    from wherry.engine.health import check_of
+
+    return check_of(wanted, shell)
+
+
 def _healthcheck(health: HealthRequest, image: ContainerDefaults) -> HealthRequest | None:
+    """Value by value, what was not asked for is the image's; None where neither says anything."""
+    if health.disabled:
+        return health._replace(test=("NONE",))
     own = image.healthcheck
-    if health.disabled or (own is None and not health.test):
-        return None
-    if own is not None and tuple(own.test or ())[:1] == ("NONE",) and not health.test:
-        return None
+    if own is None:
+        return health if any(health) else None
     return health._replace(
-        test=health.test or tuple(own.test or () if own else ()),
-        interval=health.interval or (own.interval if own else 0) or 30 * _SECOND,
-        timeout=health.timeout or (own.timeout if own else 0) or 30 * _SECOND,
-        start_period=health.start_period or (own.start_period if own else 0),
-        start_interval=health.start_interval or (own.start_interval if own else 0) or 5 * _SECOND,
-        retries=health.retries or (own.retries if own else 0) or 3,
+        test=health.test or tuple(own.test or ()),
+        interval=health.interval or own.interval,
+        timeout=health.timeout or own.timeout,
+        start_period=health.start_period or own.start_period,
+        start_interval=health.start_interval or own.start_interval,
+        retries=health.retries or own.retries,
     )

@@ -7,6 +7,8 @@ import os
 from wherry.base.errors import Conflict, NotFound, WherryError
 from wherry.base.locks import FileLock
 from wherry.base.values import NamedTuple
+from wherry.engine.background import spawn_restart
+from wherry.engine.lifecycle import RESTARTING
 from wherry.engine.specification import granted_capabilities
 
 TYPE_CHECKING = False
@@ -103,7 +105,7 @@ class Containers:
     def _restart_in_background(self, container_id: str) -> None:
         container = self._records.get(container_id)
         if container is not None and container.state.status == "restarting":
-            self._assembly.spawn_restart(container_id)
+            spawn_restart(self._layout, container_id)
 
     def _stream(self, container_id: str, attachment: Attachment, streams: Streams) -> bool:
         try:
@@ -116,6 +118,8 @@ class Containers:
     def attach(self, container_id: str, streams: Streams) -> int | None:
         """Attach to a running container until it ends: its exit code, or None where the user detached."""
         container = self.resolve(container_id)
+        if container.state.status == "restarting":
+            raise Conflict("You cannot attach to a restarting container, wait until it is running")
         if not container.state.is_running:
             raise Conflict("You cannot attach to a stopped container, start it first")
         if container.state.status == "paused":
@@ -125,8 +129,8 @@ class Containers:
         return self.wait(container.id)
 
     def wait(self, container_id: str) -> int:
-        """Block until the container has ended; its exit code."""
-        container = self._records.get(container_id)
+        """Block until the container has ended; its exit code. One that is restarting runs first."""
+        container = self._lifecycle.wait_for_restart(container_id)
         while container is not None and container.state.is_running:
             self._runtime().wait(container_id, timeout=None)
             code = self._lifecycle.ended(container_id)
@@ -173,6 +177,8 @@ class Containers:
         from wherry.runtime.execution import execute
 
         container = self.resolve(container_id)
+        if container.state.status == "restarting":
+            raise Conflict(RESTARTING.format(container.id))
         if container.state.status == "paused":
             raise Conflict(f"Container {container.name} is paused, unpause the container before exec")
         if not container.state.is_running:
@@ -202,6 +208,7 @@ class Containers:
             container,
             self._assembly.configuration(container),
             self._records.mounts(container.id),
+            self._records.health.results(container.id) if container.state.health else (),
             directory=self._layout.container(container.id),
             clamped=granted_capabilities(container.request)[1],
             runtime=self._runtime().name,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.engine.configuration import Configuration
+    from wherry.engine.health import HealthResult
     from wherry.engine.networks import Network
     from wherry.engine.records import Container
     from wherry.engine.request import ContainerRequest, HealthRequest, LimitsRequest, PortRequest
@@ -38,18 +39,22 @@ def inspect_container(
     container: Container,
     config: Configuration,
     mounts: list[dict[str, Any]],
+    results: Iterable[HealthResult],
     *,
     directory: str,
     clamped: Iterable[str],
     runtime: str,
 ) -> dict[str, Any]:
-    """`docker container inspect`; `clamped` names the capabilities that this machine could not grant."""
+    """`docker container inspect`; `results` are those of its health checks.
+
+    `clamped` names the capabilities that this machine could not grant.
+    """
     return {
         "Id": container.id,
         "Created": rfc3339(container.created),
         "Path": config.path,
         "Args": list(config.args[1:]),
-        "State": _state(container),
+        "State": {**_state(container), **_health(container, results)},
         "Image": container.image_id,
         "ResolvConfPath": f"{directory}/resolv.conf",
         "HostnamePath": f"{directory}/hostname",
@@ -75,7 +80,7 @@ def _state(container: Container) -> dict[str, Any]:
     state = container.state
     return {
         "Status": state.status,
-        "Running": state.is_running or state.status == "restarting",
+        "Running": state.is_up,
         "Paused": state.status == "paused",
         "Restarting": state.status == "restarting",
         "OOMKilled": state.oom_killed,
@@ -85,6 +90,24 @@ def _state(container: Container) -> dict[str, Any]:
         "Error": state.error,
         "StartedAt": rfc3339(state.started),
         "FinishedAt": rfc3339(state.finished),
+    }
+
+
+def _health(container: Container, results: Iterable[HealthResult]) -> dict[str, Any]:
+    """`State.Health`; there is none without a check."""
+    if not container.state.health:
+        return {}
+    log = [
+        {
+            "Start": rfc3339(result.started),
+            "End": rfc3339(result.ended),
+            "ExitCode": result.exit_code,
+            "Output": result.output,
+        }
+        for result in results
+    ]
+    return {
+        "Health": {"Status": container.state.health, "FailingStreak": container.state.health_streak, "Log": log or None}
     }
 
 
@@ -222,13 +245,15 @@ def _given_by_us(config: Configuration, request: ContainerRequest) -> tuple[str,
 
 
 def _healthcheck(health: HealthRequest) -> dict[str, Any]:
-    return {
+    described = {
         "Test": list(health.test),
         "Interval": health.interval,
         "Timeout": health.timeout,
         "StartPeriod": health.start_period,
+        "StartInterval": health.start_interval,
         "Retries": health.retries,
     }
+    return {key: value for key, value in described.items() if value}
 
 
 def describe_ports(container: Container, exposed: Iterable[str]) -> dict[str, list[dict[str, str]] | None]:

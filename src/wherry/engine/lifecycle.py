@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, Unavailable, WherryError
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock, is_held
+from wherry.engine.background import spawn_restart, watch_health
 from wherry.engine.naming import check_name, generate_name, new_id
 from wherry.engine.records import PASSING, Container, ContainerState, NetworkState
+from wherry.engine.restarting import LONGEST_DELAY, next_delay, restart_due, wants_restart
 from wherry.engine.signals import signal_number
 
 TYPE_CHECKING = False
@@ -29,9 +31,10 @@ if TYPE_CHECKING:
     from wherry.runtime.attachment import Attachment
     from wherry.store import Image, Store
 
-__all__ = ["Lifecycle"]
+__all__ = ["RESTARTING", "Lifecycle"]
 
-_SECOND = 1_000_000_000
+RESTARTING = "Container {} is restarting, wait until the container is running"
+
 _SIGKILL = 9
 _SIGKILL_EXIT = 137
 
@@ -117,18 +120,17 @@ class Lifecycle:
         """
         with self._changing(container_id):
             container = self._current(container_id)
-            if container.state.is_running:
+            if container.state.is_up:
                 if attach:
                     raise Conflict(f"Container {container.name} is already running", hint="use `wherry attach`")
                 return None
             if container.state.status in ("removing", "dead"):
                 raise Conflict("Container is marked for removal and cannot be started.")
-            return self._launch(container, attach=attach, restarts=0)
+            self._records.update(container.id, restart_count=0, restart_delay=0)
+            return self._launch(container, attach=attach)
 
-    def _launch(self, container: Container, *, attach: bool, restarts: int) -> Attachment | None:
-        self._records.update(
-            container.id, status="starting", stop_wanted=0, error="", restart_count=restarts, oom_killed=0
-        )
+    def _launch(self, container: Container, *, attach: bool) -> Attachment | None:
+        self._records.update(container.id, status="starting", stop_wanted=0, error="", oom_killed=0)
         attachment = None
         try:
             ready = self._assembly.put_together(container)
@@ -141,9 +143,12 @@ class Lifecycle:
                 attachment.close()
             self._launch_failed(container, error)
             raise
+        is_checked = self._assembly.is_checked(container.id)
         self._records.update(
             container.id,
             status="running",
+            health="starting" if is_checked else "",
+            health_streak=0,
             pid=pids.pid,
             monitor_pid=pids.monitor,
             exit_code=0,
@@ -151,6 +156,8 @@ class Lifecycle:
             finished=0,
             network=ready.network,
         )
+        if is_checked:
+            watch_health(self._layout)
         return attachment
 
     def _launch_failed(self, container: Container, error: BaseException) -> None:
@@ -186,61 +193,85 @@ class Lifecycle:
         finished = record.finished_at if record else self._clock()
         oom_killed = self._assembly.was_oom_killed(container)
         self._assembly.take_apart(container)
-        ran = finished - container.state.started
-        again = _wants_restart(container, code)
-        status = "restarting" if again else "exited"
+        again = wants_restart(container, code)
+        delay = next_delay(container.state.restart_delay, finished - container.state.started)
         self._records.update(
             container.id,
-            status=status,
+            status="restarting" if again else "exited",
+            health=_unwatched(container),
             pid=0,
             monitor_pid=0,
             exit_code=code,
             finished=finished,
             oom_killed=int(oom_killed),
             network=NetworkState(),
-            restart_count=container.state.restart_count if ran < 10 * _SECOND or not again else 0,
+            restart_count=container.state.restart_count + again,
+            restart_delay=delay,
         )
         return self._current(container.id)
 
     def restart_when_due(self, container_id: str) -> None:
         """Wait out the back-off of a container in `restarting`, then start it again; called by its exit command.
 
-        Docker's back-off: 100 ms, doubled at each restart, at most a minute; from the beginning again after a run of
-        ten seconds. Ends at once where somebody stopped, started or removed the container meanwhile.
+        Ends at once where somebody stops or removes the container, or another process waits already.
         """
-        import time
+        while self._is_restarting(container_id):
+            try:
+                turn = FileLock(f"{self._layout.locks}/restart-{container_id}", wait=False).acquire()
+            except BlockingIOError:
+                return  # whoever holds it looks again when it has let go
+            with turn:
+                while self._is_restarting(container_id):
+                    self._restart_once(container_id)
+                turn.remove()
 
-        due = self._records.get(container_id)
-        if due is None or due.state.status != "restarting":
-            return
-        try:
-            turn = FileLock(f"{self._layout.locks}/restart-{container_id}", wait=False).acquire()
-        except BlockingIOError:
-            return
-        with turn:
+    def wait_for_restart(self, container_id: str) -> Container | None:
+        """The container, after its back-off where it is in one; None where there is none."""
+        container = self._records.get(container_id)
+        if container is None or container.state.status != "restarting":
+            return container
+        count = container.state.restart_count
+
+        def is_over() -> bool | None:
+            now = self._records.get(container_id)
+            waits = now is not None and now.state.status in ("restarting", "starting")
+            return None if waits and now is not None and now.state.restart_count == count else True
+
+        self._store.database.wait_until(is_over)
+        return self._records.get(container_id)
+
+    def _is_restarting(self, container_id: str) -> bool:
+        container = self._records.get(container_id)
+        return container is not None and container.state.status == "restarting"
+
+    def _restart_once(self, container_id: str) -> None:
+        due = restart_due(self._current(container_id).state)
+
+        def is_over() -> bool | None:
             container = self._records.get(container_id)
-            while container is not None and container.state.status == "restarting":
-                restarts = container.state.restart_count
-                time.sleep(min(0.1 * 2 ** min(restarts, 20), 60.0))
-                container = self._restart_now(container_id, restarts)
-            turn.remove()
+            return None if container is not None and container.state.status == "restarting" else True
 
-    def _restart_now(self, container_id: str, restarts: int) -> Container | None:
-        """Start a container whose back-off is over; the container where that failed and has to be tried again."""
+        left = min(due - self._clock(), LONGEST_DELAY) / 1_000_000_000
+        if self._store.database.wait_until(is_over, max(0.0, left)) is None:
+            self._restart_now(container_id)
+
+    def _restart_now(self, container_id: str) -> None:
+        """Start a container whose back-off is over; what cannot be started is tried again as if it had failed."""
         with self._changing(container_id):
             container = self._records.get(container_id)
             if container is None or container.state.status != "restarting":
-                return None
+                return
             try:
-                self._launch(container, attach=False, restarts=restarts + 1)
+                self._launch(container, attach=False)
             except WherryError:
-                if not _wants_restart(
-                    container._replace(state=container.state._replace(restart_count=restarts + 1)), 1
-                ):
-                    return None
-                self._records.update(container_id, status="restarting")
-                return self._current(container_id)
-            return None
+                if wants_restart(container, 1):
+                    self._records.update(
+                        container_id,
+                        status="restarting",
+                        finished=self._clock(),
+                        restart_count=container.state.restart_count + 1,
+                        restart_delay=next_delay(container.state.restart_delay, 0),
+                    )
 
     def stop(self, container_id: str, *, timeout: int | None = None, signal: str = "") -> None:
         """Signal it, wait `timeout` seconds (negative: for ever), then SIGKILL; return when nothing of it runs."""
@@ -281,14 +312,20 @@ class Lifecycle:
         """Send `signal`. Raises Conflict in Docker's words where the container does not run."""
         number = signal_number(signal)
         container = self._current(container_id)
-        if not container.state.is_running:
+        if not container.state.is_up:
             raise Conflict(f"Cannot kill container: {container.name}: Container {container.id} is not running")
-        if number == _SIGKILL:
-            self._want_stop(container_id)
+        is_stopped = self._ends_restarts(container, number) and not self._want_stop(container_id)
+        if is_stopped or self._is_restarting(container_id):
+            return
         self._runtime().kill(container_id, str(number))
         if number == _SIGKILL:
             self._runtime().wait(container_id, timeout=None)
             self.ended(container_id)
+
+    def _ends_restarts(self, container: Container, signal: int) -> bool:
+        """As Docker: every signal does, unless one was chosen to stop it with; then only that one and SIGKILL."""
+        config = self._assembly.configuration(container)
+        return not config.names_stop_signal or signal in (_SIGKILL, signal_number(config.stop_signal))
 
     def restart(self, container_id: str, *, timeout: int | None = None, signal: str = "") -> None:
         """Stop it where it runs, then start it."""
@@ -307,23 +344,28 @@ class Lifecycle:
         with self._changing(container_id):
             container = self._current(container_id)
             wanted = "paused" if resume else "running"
+            if container.state.status == "restarting":
+                raise Conflict(RESTARTING.format(container.id))
             if container.state.status != wanted:
                 raise Conflict(f"Container {container.name} is {'not paused' if resume else container.state.status}")
             if resume:
                 self._runtime().resume(container_id)
             else:
                 self._runtime().pause(container_id)
-            self._records.update(container_id, status="running" if resume else "paused")
+            self._records.update(container_id, status="running" if resume else "paused", health=_unwatched(container))
+        if resume and container.state.health:
+            watch_health(self._layout)
 
     def remove(self, container_id: str, *, force: bool = False, volumes: bool = False) -> None:
         """Remove it, with its anonymous volumes where `volumes`. Raises Conflict for a running one without `force`."""
         container = self._current(container_id)
-        if container.state.is_running and not force:
+        if container.state.is_up and not force:
+            what = "restarting" if container.state.status == "restarting" else "running"
             raise Conflict(
-                f"You cannot remove a running container {container.id}."
+                f"You cannot remove a {what} container {container.id}."
                 " Stop the container before attempting removal or force remove"
             )
-        if container.state.is_running:
+        if container.state.is_up:
             self.kill(container_id)
         with self._changing(container_id):
             current = self._records.get(container_id)
@@ -351,8 +393,10 @@ class Lifecycle:
         Containers that another process is busy with are left to it. Cheap where there is nothing to do.
         """
         self._sweep_locks()
-        for container_id, status in self._records.unsettled():
+        to_check = False
+        for container_id, status, health in self._records.unsettled():
             if status in ("running", "paused") and self.is_alive(container_id):
+                to_check = to_check or bool(health)
                 continue
             if status == "restarting" and is_held(f"{self._layout.locks}/restart-{container_id}"):
                 continue
@@ -360,20 +404,25 @@ class Lifecycle:
                 self._repair(container_id)
             except (BlockingIOError, Unavailable):
                 continue  # somebody else is at it, or a part of the machine is missing: the next command tries again
+        if to_check:
+            watch_health(self._layout)
 
     def _sweep_locks(self) -> None:
         """Remove the lock files of containers that are gone: whoever removed them died before that."""
         try:
-            names = [name for name in os.listdir(self._layout.locks) if name.startswith("container-")]
+            names = [name for name in os.listdir(self._layout.locks) if name.startswith(("container-", "restart-"))]
         except FileNotFoundError:
             return
         if not names:
             return
         known = self._records.identifiers()
-        for container_id in {name.removeprefix("container-") for name in names} - known:
+        for name in names:
+            if name.partition("-")[2] in known:
+                continue
             try:
-                with self._changing(container_id, wait=False):
-                    pass  # whoever lets go of the lock of a container that is gone removes it
+                with FileLock(f"{self._layout.locks}/{name}", wait=False) as lock:
+                    if self._records.get(name.partition("-")[2]) is None:
+                        lock.remove()
             except BlockingIOError:
                 continue
 
@@ -393,23 +442,17 @@ class Lifecycle:
             self._resume_restart(container_id)
 
     def _resume_restart(self, container_id: str) -> None:
-        container = self._records.get(container_id)
-        if container is not None and container.state.status == "restarting":
-            self._assembly.spawn_restart(container_id)
+        if self._is_restarting(container_id):
+            spawn_restart(self._layout, container_id)
 
     def _current(self, container_id: str) -> Container:
         container = self._records.get(container_id)
         return container if container is not None else self._records.resolve(container_id)
 
 
-def _wants_restart(container: Container, code: int) -> bool:
-    """Docker's restart policies; a container that somebody stopped stays stopped."""
-    policy = container.request.restart
-    if container.state.stop_wanted:
-        return False
-    if policy.name == "on-failure":
-        return code != 0 and (not policy.maximum or container.state.restart_count < policy.maximum)
-    return policy.name in ("always", "unless-stopped")
+def _unwatched(container: Container) -> str:
+    """Its health when nobody checks it any more: unhealthy, as Docker says of what is paused or has ended."""
+    return "unhealthy" if container.state.health else ""
 
 
 def prepare_directories(layout: Layout) -> None:

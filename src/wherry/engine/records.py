@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wherry.base.paths import Layout
+    from wherry.engine.healthrecords import HealthRecords
     from wherry.network import Publication
     from wherry.store import Database
 
@@ -56,6 +57,19 @@ _MIGRATIONS = (
         PRIMARY KEY (container, position)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE containers ADD COLUMN restart_delay INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE containers ADD COLUMN health TEXT NOT NULL DEFAULT '';
+    ALTER TABLE containers ADD COLUMN health_streak INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE health_results (
+        container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        started INTEGER NOT NULL,
+        ended INTEGER NOT NULL,
+        exit_code INTEGER NOT NULL,
+        output TEXT NOT NULL,
+        PRIMARY KEY (container, started)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 
@@ -72,11 +86,19 @@ class ContainerState(NamedTuple):
     oom_killed: bool = False
     restart_count: int = 0
     stop_wanted: bool = False
+    restart_delay: int = 0  # nanoseconds: how long the last restart had to wait, or the coming one has to
+    health: str = ""  # starting | healthy | unhealthy; empty without a check
+    health_streak: int = 0  # failures in a row
 
     @property
     def is_running(self) -> bool:
         """Whether it has a process, paused or not."""
         return self.status in ("running", "paused")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has a process or will have one again by itself."""
+        return self.is_running or self.status == "restarting"
 
 
 class NetworkState(NamedTuple):
@@ -116,16 +138,18 @@ class Container(NamedTuple):
 
 _COLUMNS = (
     "id, name, image, image_id, chain_id, request, created, status, pid, monitor_pid, exit_code, started, finished,"
-    " error, oom_killed, restart_count, stop_wanted, network"
+    " error, oom_killed, restart_count, stop_wanted, restart_delay, health, health_streak, network"
 )
 
 
 def _container(row: tuple[Any, ...]) -> Container:
-    network = json.loads(row[17])
+    network = json.loads(row[20])
     network["ports"] = tuple(tuple(port) for port in network.get("ports", ()))
     network["others"] = tuple(NetworkState(*other) for other in network.get("others", ()))
     status, pid, monitor, code, started, finished, error, oom, restarts, stop = row[7:17]
-    state = ContainerState(status, pid, monitor, code, started, finished, error, bool(oom), restarts, bool(stop))
+    state = ContainerState(
+        status, pid, monitor, code, started, finished, error, bool(oom), restarts, bool(stop), *row[17:20]
+    )
     identifier, name, image, image_id, chain_id, request, created = row[:7]
     decoded = decode_request(json.loads(request))
     return Container(identifier, name, image, image_id, chain_id, decoded, created, state, NetworkState(**network))
@@ -138,6 +162,13 @@ class ContainerRecords:
         database.migrate("engine", _MIGRATIONS)
         self._database = database
         self._layout = layout
+
+    @property
+    def health(self) -> HealthRecords:
+        """What health checks have said."""
+        from wherry.engine.healthrecords import HealthRecords
+
+        return HealthRecords(self._database)
 
     def lock(self, container_id: str, *, wait: bool = True) -> FileLock:
         """The lock that every change of the container is made under."""
@@ -201,6 +232,7 @@ class ContainerRecords:
         """Forget the container; harmless where it is already forgotten."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM container_mounts WHERE container = ?", (container_id,))
+            connection.execute("DELETE FROM health_results WHERE container = ?", (container_id,))
             connection.execute("DELETE FROM containers WHERE id = ?", (container_id,))
 
     def get(self, container_id: str) -> Container | None:
@@ -218,11 +250,11 @@ class ContainerRecords:
         with self._database.read() as connection:
             return {row[0] for row in connection.execute("SELECT id FROM containers")}
 
-    def unsettled(self) -> list[tuple[str, str]]:
-        """Identifier and status of every container that is neither at rest nor merely created."""
+    def unsettled(self) -> list[tuple[str, str, str]]:
+        """Identifier, status and health of every container that is neither at rest nor merely created."""
         with self._database.read() as connection:
             return connection.execute(
-                "SELECT id, status FROM containers WHERE status NOT IN ('created', 'exited', 'dead')"
+                "SELECT id, status, health FROM containers WHERE status NOT IN ('created', 'exited', 'dead')"
             ).fetchall()
 
     def resolve(self, text: str) -> Container:

@@ -194,6 +194,16 @@ class Accounts:
         sql = "UPDATE access_keys SET policy = ? WHERE id = ?"
         self._must_change("access key", identifier, sql, (policy, identifier))
 
+    def exists(self, kind: str, name: str) -> bool:
+        """Whether the account is there; `kind` as a caller's. What is anonymous always is."""
+        tables = {"user": "users", "robot": "robots"}
+        if kind == "key":
+            return self.key(name) is not None
+        if kind not in tables:
+            return True
+        sql = f"SELECT 1 FROM {tables[kind]} WHERE name = ?"  # noqa: S608 (one of ours)
+        return self._catalog.reading.execute(sql, (name,)).fetchone() is not None
+
     def key(self, identifier: str) -> AccessKey | None:
         """The access key of that identifier."""
         row = self._catalog.reading.execute(

@@ -135,7 +135,7 @@ class Application:
 
     async def _distribution(self, request: Request, rest: str) -> tuple[str, Caller | None, Response]:
         caller = await self.access.authenticate(request)
-        if not rest:
+        if not rest and request.method in ("GET", "HEAD"):
             if caller.kind == "anonymous":
                 raise self.access.challenge(request, ())
             return "ping", caller, Response(200, {**_VERSION, "Content-Type": "application/json"}, b"{}")
@@ -146,6 +146,8 @@ class Application:
         api, method = self.distribution, request.method
         if rest == "_catalog" and method == "GET":
             return "catalog", await api.catalog(request, caller)
+        if not rest:
+            raise Refusal("UNSUPPORTED", f"the operation is unsupported: {method}")
         name, kind, last = _split(rest)
         check_repository(name)
         if kind == "manifests":

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Gateway"]
 
 _IDLE = 60.0  # seconds that a client may be silent in the middle of a body
-_PIECE = 256 << 10
+_PIECE = 256 << 10  # bytes of a blob that are read at once
+_LEAST_PIECE = 16 << 10
+_PIECES = 2 << 20  # bytes that are read at once for all who are sent blobs; each of them keeps about four pieces
 _DRAINED = 16 << 20  # bytes
 _DRAIN_SECONDS = 5.0
 
@@ -74,6 +76,7 @@ class Gateway:
         self._idle = asyncio.Event()
         self._idle.set()
         self.active = 0
+        self._sending = 0
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """One request."""
@@ -125,28 +128,54 @@ class Gateway:
             if head:
                 return await _end(send)
             self._application.metrics.sent += body.end - body.start
-            if path is not None and body.end - body.start == body.size:
-                return await send({"type": "http.response.pathsend", "path": path})
-            return await self._send_pieces(body, send)
+            return await self._send_blob(body, path, send)
         if "Content-Length" not in headers and response.status not in (204, 304):
             headers = {**headers, "Content-Length": str(len(body))}
         await _start(send, response.status, headers)
         self._application.metrics.sent += 0 if head else len(body)
         return await _end(send, b"" if head else body)
 
-    async def _send_pieces(self, blob: BlobBody, send: Send) -> None:
-        position = blob.start
-        while position < blob.end:
-            until = min(position + _PIECE, blob.end)
-            data = await self._application.uploads.in_thread(self._read, blob.digest, position, until)
-            if not data:
-                raise Disconnected("the blob ended early")
-            position += len(data)
-            await send({"type": "http.response.body", "body": data, "more_body": True})
+    async def _send_blob(self, blob: BlobBody, path: str | None, send: Send) -> None:
+        """A blob or a part of it, in pieces that are smaller the more clients there are: they may be slow to take them.
+
+        On Linux 6.18 that is faster than to let granian send the file, which reads every 128 KiB in another thread.
+        """
+        fd = -1 if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._sending += 1
+        try:
+            position = blob.start
+            while position < blob.end:
+                count = min(max(_PIECES // self._sending, _LEAST_PIECE), _PIECE, blob.end - position)
+                data = await self._piece(blob.digest, fd, position, count)
+                if not data:
+                    raise Disconnected("the blob ended early")
+                position += len(data)
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            self._sending -= 1
+            if fd >= 0:
+                os.close(fd)
         await _end(send)
+
+    async def _piece(self, digest: str, fd: int, position: int, count: int) -> bytes:
+        """Bytes of a blob: from memory here and now, from the disk by a thread."""
+        in_thread = self._application.uploads.in_thread
+        if fd < 0:
+            return await in_thread(self._read, digest, position, position + count)  # type: ignore[no-any-return]
+        if _in_memory(fd, position + count - 1):
+            return os.pread(fd, count, position)
+        return await in_thread(os.pread, fd, count, position)  # type: ignore[no-any-return]
 
     def _read(self, digest: str, start: int, end: int) -> bytes:
         return b"".join(self._storage.read(digest, start, end))
+
+
+def _in_memory(fd: int, position: int) -> bool:
+    """Whether the kernel can give that byte, and most likely those before it, without waiting for a disk."""
+    try:
+        return os.preadv(fd, [bytearray(1)], position, os.RWF_NOWAIT) == 1
+    except OSError:
+        return False
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:

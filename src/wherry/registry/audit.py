@@ -6,6 +6,8 @@ import json
 import os
 
 from wherry.base.clock import rfc3339
+from wherry.base.errors import Unavailable
+from wherry.base.files import write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ class Audit:
         self._clock = clock
 
     def note(self, action: str, caller: Caller, repository: str = "", **details: object) -> None:
-        """Write down that `caller` did `action`."""
+        """Write down that `caller` did `action`. Raises Unavailable: without it nothing is acknowledged."""
         entry = {
             "time": rfc3339(self._clock()),
             "action": action,
@@ -34,8 +36,14 @@ class Audit:
             **{name: value for name, value in details.items() if value not in ("", [], None)},
         }
         line = json.dumps(entry, separators=(",", ":")) + "\n"
+        try:
+            self._append(line.encode())
+        except OSError as error:
+            raise Unavailable(f"cannot write the audit log {self._path}: {error.strerror}") from None
+
+    def _append(self, line: bytes) -> None:
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, line.encode())
+            write_all(fd, line)
         finally:
             os.close(fd)

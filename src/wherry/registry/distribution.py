@@ -10,17 +10,19 @@ import json
 import re
 from urllib.parse import quote
 
+from wherry.base.errors import Unavailable
 from wherry.registry import metadata
 from wherry.registry.errors import Refusal
 from wherry.registry.http import BlobBody, Response, json_response
 from wherry.registry.manifests import MAX_SIZE, examine
-from wherry.registry.names import check_digest, check_tag, is_any_digest
+from wherry.registry.names import check_digest, check_repository, check_tag, is_any_digest
 from wherry.registry.uploads import ensure_repository
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from wherry.registry.access import Access, Caller
     from wherry.registry.audit import Audit
@@ -34,6 +36,7 @@ __all__ = ["Distribution"]
 _TOUCH = 600 * 1_000_000_000  # a blob that is asked for is noted as wanted, at most so often
 _INDEX = "application/vnd.oci.image.index.v1+json"
 _MAX_PAGE = 10_000
+_MAX_INDEX = 3 << 20  # bytes; clients need not take more than 4 MiB of a manifest
 _CACHED = 512
 _CACHED_BYTES = 65536
 
@@ -120,14 +123,14 @@ class Distribution:
         }
         wanted = _byte_range(request.headers.get("range") or "", size)
         if wanted is None:
-            return Response(200, {**headers, "Content-Length": str(size)}, BlobBody(digest, 0, size, size))
+            return Response(200, {**headers, "Content-Length": str(size)}, BlobBody(digest, 0, size))
         start, end = wanted
         if start >= end:
             raise Refusal(
                 "SIZE_INVALID", "the range is not in the blob", status=416, headers={"Content-Range": f"bytes */{size}"}
             )
         headers |= {"Content-Range": f"bytes {start}-{end - 1}/{size}", "Content-Length": str(end - start)}
-        return Response(206, headers, BlobBody(digest, start, end, size))
+        return Response(206, headers, BlobBody(digest, start, end))
 
     async def _touch(self, name: str, digest: str) -> None:
         """Whoever asks for a blob may be about to name it in a manifest."""
@@ -137,16 +140,22 @@ class Distribution:
         if len(self._touched) > 100_000:
             self._touched.clear()
         self._touched[key] = now
-        await self._uploads.change(lambda db: metadata.touch_blob(db, name, digest, now))
+        try:
+            await self._uploads.change(lambda db: metadata.touch_blob(db, name, digest, now))
+        except Unavailable:
+            # On a full disk pulls go on. The manifest that may follow is refused if the blob should go before it comes.
+            del self._touched[key]
 
     # Push
 
     async def begin_upload(self, request: Request, caller: Caller, name: str) -> Response:
         """POST: mount from another repository, or take the whole blob at once, or begin an upload."""
+        query = request.query
+        if "mount" in query and query.get("from"):
+            self._access.require_mount(request, caller, name, check_repository(query["from"]))
         self._access.require(request, caller, "push", name)
         if not self._access.may_create(caller, name):
             self._must_exist(name)
-        query = request.query
         if "mount" in query:
             mounted = await self._mount(caller, name, query["mount"], query.get("from", ""))
             if mounted is not None:
@@ -156,7 +165,7 @@ class Distribution:
             raise Refusal("DIGEST_INVALID", f"unsupported digest algorithm: {algorithm!r:.40}")
         upload_id = await self._uploads.begin(name, caller.name)
         if "digest" in query:
-            await self._uploads.finish(name, upload_id, query["digest"], request)
+            await self._uploads.finish_at_once(name, upload_id, query["digest"], request)
             return self._created_blob(name, query["digest"])
         return self._accepted(name, upload_id, 0)
 
@@ -297,23 +306,16 @@ class Distribution:
         return json_response({"repositories": names}, headers=headers)
 
     async def list_referrers(self, request: Request, caller: Caller, name: str, digest: str) -> Response:
-        """An index of the manifests whose subject it is; an empty one for what is unknown, never an error."""
+        """An index of the manifests whose subject it is, in pages that every client takes; never an error."""
         self._access.require(request, caller, "pull", name)
         check_digest(digest)
-        filtered, wanted = "artifactType" in request.query, request.query.get("artifactType")
-        found = []
-        for row in metadata.referrers(self._catalog.reading, name, digest):
-            each, media_type, size, artifact_type, config_type, annotations = row
-            kind = artifact_type or config_type
-            if filtered and kind != wanted:
-                continue
-            descriptor = {"mediaType": media_type, "digest": each, "size": size}
-            if kind:
-                descriptor["artifactType"] = kind
-            if annotations:
-                descriptor["annotations"] = json.loads(annotations)
-            found.append(descriptor)
-        headers = {"Content-Type": _INDEX} | ({"OCI-Filters-Applied": "artifactType"} if filtered else {})
+        wanted, after = request.query.get("artifactType"), request.query.get("after", "0")
+        number = int(after[:18]) if after.isascii() and after.isdigit() else 0
+        found, more = _first_page(metadata.referrers(self._catalog.reading, name, digest, number), wanted)
+        headers = {"Content-Type": _INDEX} | ({"OCI-Filters-Applied": "artifactType"} if wanted is not None else {})
+        if more:
+            only = f"artifactType={quote(wanted, safe='')}&" if wanted is not None else ""
+            headers["Link"] = f'</v2/{name}/referrers/{digest}?{only}after={more}>; rel="next"'
         return json_response({"schemaVersion": 2, "mediaType": _INDEX, "manifests": found}, headers=headers)
 
     # Content management
@@ -371,6 +373,26 @@ def check_immutable(connection: sqlite3.Connection, name: str, tags: list[str], 
                 f"The image tag '{tag}' already exists in the '{name}' repository and cannot be overwritten because"
                 " the repository is immutable.",
             )
+
+
+def _first_page(rows: Iterator[metadata.Referrer], kind: str | None) -> tuple[list[dict[str, Any]], int]:
+    """The descriptors of as many rows (of that artifact type) as fit an answer; after which the rest begins, or 0."""
+    found: list[dict[str, Any]] = []
+    size, last = 0, 0
+    for row in rows:
+        descriptor: dict[str, Any] = {"mediaType": row.media_type, "digest": row.digest, "size": row.size}
+        if row.artifact_type:
+            descriptor["artifactType"] = row.artifact_type
+        if row.annotations:
+            descriptor["annotations"] = json.loads(row.annotations)
+        if kind is not None and row.artifact_type != kind:
+            continue
+        size += len(json.dumps(descriptor))
+        if found and size > _MAX_INDEX:
+            return found, last
+        found.append(descriptor)
+        last = row.id
+    return found, 0
 
 
 def _digest_of(data: bytes, wanted: str) -> str:

@@ -21,12 +21,11 @@ class Disconnected(Exception):  # noqa: N818 (it is what happened)
 
 
 class BlobBody(NamedTuple):
-    """A part of a blob: from `start` up to, and without, `end`, which is the whole where `size` says so."""
+    """A blob or a part of it: from `start` up to, and without, `end`."""
 
     digest: str
     start: int
     end: int
-    size: int
 
 
 class Response(NamedTuple):

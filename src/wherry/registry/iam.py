@@ -8,11 +8,10 @@ understood could let somebody in.
 from __future__ import annotations
 
 import json
-import re
-from functools import lru_cache
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
+from wherry.registry.globs import fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +36,9 @@ class Statement(NamedTuple):
 
     def matches(self, action: str, resource: str, principal: str = "") -> bool:
         """Whether the statement speaks of it. Actions compare without case, resources with it."""
-        on_action = any(_fits(pattern.lower(), action.lower()) for pattern in self.actions)
-        on_resource = any(_fits(pattern, resource) for pattern in self.resources)
-        for_principal = self.principals is None or any(_fits(pattern, principal) for pattern in self.principals)
+        on_action = any(fits(pattern.lower(), action.lower()) for pattern in self.actions)
+        on_resource = any(fits(pattern, resource) for pattern in self.resources)
+        for_principal = self.principals is None or any(fits(pattern, principal) for pattern in self.principals)
         return on_action != self.inverted_actions and on_resource != self.inverted_resources and for_principal
 
 
@@ -120,13 +119,3 @@ def denies(statements: Iterable[Statement], action: str, resource: str, principa
 def allows(statements: Iterable[Statement], action: str, resource: str, principal: str = "") -> bool:
     """Whether an Allow speaks of it; a Deny is asked for with `denies`."""
     return any(each.allow and each.matches(action, resource, principal) for each in statements)
-
-
-def _fits(pattern: str, text: str) -> bool:
-    return _compiled(pattern).fullmatch(text) is not None
-
-
-@lru_cache(1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = {"*": ".*", "?": "."}
-    return re.compile("".join(parts.get(letter) or re.escape(letter) for letter in pattern), re.DOTALL)

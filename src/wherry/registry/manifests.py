@@ -19,6 +19,7 @@ MAX_SIZE = 4 << 20  # distribution-spec v1.1: at least that much is accepted
 _FOREIGN = ("nondistributable", "foreign")
 _KINDS = {MANIFEST: "manifest", DOCKER_MANIFEST: "manifest", INDEX: "index", DOCKER_INDEX: "index"}
 _MAX_REFERENCES = 10_000
+_MAX_BYTES = 1 << 49  # of one blob; the sum of so many is still a number of SQLite's
 
 
 class ManifestFacts(NamedTuple):
@@ -48,7 +49,7 @@ def examine(data: bytes, media_type: str) -> ManifestFacts:
     subject = value.get("subject")
     facts = ManifestFacts(
         kind,
-        str(value.get("artifactType") or ""),
+        _media_type(value.get("artifactType"), "artifactType"),
         _descriptor(subject, "subject")[0] if subject is not None else "",
         (),
         (),
@@ -89,9 +90,17 @@ def _descriptor(value: Any, what: str) -> tuple[str, int, str]:
     digest, size, media_type = value.get("digest"), value.get("size"), value.get("mediaType")
     if not isinstance(digest, str) or not is_any_digest(digest):
         raise _invalid(f"its {what} has the invalid digest {digest!r:.100}")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= _MAX_BYTES:
         raise _invalid(f"its {what} has the invalid size {size!r:.40}")
-    return digest, size, str(media_type or "")
+    return digest, size, _media_type(media_type, f"{what}'s mediaType")
+
+
+def _media_type(value: Any, what: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not value.isascii():
+        raise _invalid(f"its {what} is {value!r:.100}")
+    return value
 
 
 def _annotations(value: Any) -> str:
@@ -99,12 +108,12 @@ def _annotations(value: Any) -> str:
         return ""
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise _invalid("its annotations are not strings")
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False) if value else ""
+    return json.dumps(value, separators=(",", ":")) if value else ""
 
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(data)
+        value = json.loads(data.decode())  # RFC 8259 section 8.1: UTF-8, and nothing before it
     except (ValueError, RecursionError):
         raise _invalid("it is not JSON") from None
     if not isinstance(value, dict) or value.get("schemaVersion") != 2:

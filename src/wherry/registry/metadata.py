@@ -11,13 +11,14 @@ from wherry.base.values import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from wherry.registry.manifests import ManifestFacts
 
 __all__ = [
     "MIGRATIONS",
     "Image",
+    "Referrer",
     "Repository",
     "Statistics",
     "StoredManifest",
@@ -123,6 +124,17 @@ class Image(NamedTuple):
     size: int
     pushed: int
     tags: tuple[str, ...]
+
+
+class Referrer(NamedTuple):
+    """A manifest that speaks of another; `size` in bytes, `annotations` a JSON object or empty."""
+
+    id: int
+    digest: str
+    media_type: str
+    size: int
+    artifact_type: str
+    annotations: str
 
 
 class Statistics(NamedTuple):
@@ -306,15 +318,15 @@ def tags_of(connection: sqlite3.Connection, repository: str, digest: str) -> lis
     return [row[0] for row in rows]
 
 
-def referrers(
-    connection: sqlite3.Connection, repository: str, subject: str
-) -> list[tuple[str, str, int, str, str, str]]:
-    """Manifests whose subject it is: digest, media type, bytes, artifact type, configuration's type, annotations."""
-    return connection.execute(
-        "SELECT digest, media_type, length(bytes), artifact_type, config_media_type, annotations FROM manifests"
-        " WHERE repository = ? AND subject = ? ORDER BY id",
-        (repository, subject),
-    ).fetchall()
+def referrers(connection: sqlite3.Connection, repository: str, subject: str, after: int = 0) -> Iterator[Referrer]:
+    """Manifests whose subject it is, one by one: those whose number is above `after`, in order."""
+    rows = connection.execute(
+        "SELECT id, digest, media_type, length(bytes),"
+        " CASE artifact_type WHEN '' THEN config_media_type ELSE artifact_type END, annotations"
+        " FROM manifests WHERE repository = ? AND subject = ? AND id > ? ORDER BY id",
+        (repository, subject, after),
+    )
+    return (Referrer(*row) for row in rows)
 
 
 def statistics(connection: sqlite3.Connection) -> list[Statistics]:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from wherry.registry.service import Service
 
-__all__ = ["RequestLog", "serve"]
+__all__ = ["RequestLog", "cut_stalled_readers", "serve"]
 
 _HEADER_SECONDS = 10  # a client that takes longer over its request line and headers is cut off
 _HEADER_BYTES = 64 << 10
 _CONNECTIONS = 1024
-_FILE_THREADS = 8  # that read blobs while they are sent
 _FLUSH_SECONDS = 0.02
+_STALLED_SECONDS = 120  # a client that takes nothing of an answer for so long is cut off
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -102,6 +102,7 @@ class _Server:
         serving = asyncio.ensure_future(server.serve())
         host = split_address(configuration.listen)[0]
         await _answers(host, port, serving)
+        cut_stalled_readers(port, _STALLED_SECONDS)
         upkeep = asyncio.ensure_future(Upkeep(service, audit, self._event).run())
         scheme = "https" if configuration.tls_cert else "http"
         shown = f"[{host}]" if ":" in host else host
@@ -147,7 +148,6 @@ class _Server:
                 interface=Interfaces.ASGINL,
                 http=HTTPModes.auto if certificate else HTTPModes.http1,
                 websockets=False,
-                runtime_blocking_threads=_FILE_THREADS,
                 backlog=_CONNECTIONS,
                 http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
                 log_enabled=False,
@@ -156,6 +156,21 @@ class _Server:
         except OSError as error:
             raise InvalidInput(f"cannot use the certificate {configuration.tls_cert}: {error}") from None
         return server, port
+
+
+def cut_stalled_readers(port: int, seconds: int) -> None:
+    """Let the kernel end connections to this process's `port` whose other side takes no bytes for so long.
+
+    Otherwise a client could hold one for ever, and a thousand of them all that there are. What is set on a listening
+    socket holds for those that it accepts from then on (tcp(7), TCP_USER_TIMEOUT).
+    """
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            with socket.socket(fileno=os.dup(int(name))) as each:
+                if each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and each.getsockname()[1] == port:
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
+        except OSError:
+            continue  # no socket, or closed meanwhile
 
 
 async def _answers(host: str, port: int, serving: asyncio.Future[None]) -> None:

@@ -10,6 +10,7 @@ from wherry.registry.access import Settings
 from wherry.registry.accounts import Accounts
 from wherry.registry.catalog import Catalog
 from wherry.registry.filesystem import FileSystemStorage
+from wherry.registry.reserve import Reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Service:
         self.catalog = Catalog(root)
         self.accounts = Accounts(self.catalog)
         self.storage = FileSystemStorage(root)
+        self.reserve = Reserve(root)
 
     def settings(self) -> Settings:
         """What makes this registry this registry; the secret that signs its tokens is made at the first time."""

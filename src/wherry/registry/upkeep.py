@@ -46,7 +46,9 @@ class Upkeep:
         service, configuration = self._service, self._service.configuration
         now = service.clock()
         done: list[tuple[str, dict[str, object]]] = []
-        expired = expire_uploads(service.catalog, service.storage, now - configuration.upload_expiry * _SECOND)
+        service.reserve.keep()
+        stale = now - configuration.upload_expiry * _SECOND
+        expired = service.reserve.lend(lambda: expire_uploads(service.catalog, service.storage, stale))
         if expired:
             done.append(("uploads expired", {"count": expired}))
         for repository, images in expire_images(service.catalog, now):
@@ -54,12 +56,8 @@ class Upkeep:
             system = Caller("", "lifecycle")
             self._audit.note("expire", system, repository, digests=[each.image.digest for each in images])
         if configuration.gc_every and service.catalog.write(lambda db: _is_due(db, now, configuration.gc_every)):
-            found = collect(
-                service.catalog,
-                service.storage,
-                now - configuration.gc_grace * _SECOND,
-                untagged=configuration.gc_untagged,
-            )
+            before, untagged = now - configuration.gc_grace * _SECOND, configuration.gc_untagged
+            found = service.reserve.lend(lambda: collect(service.catalog, service.storage, before, untagged=untagged))
             done.append(("collected", {**found._asdict()}))
         return done
 

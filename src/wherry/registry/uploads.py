@@ -77,7 +77,12 @@ class Uploads:
             connection.execute("INSERT INTO uploads VALUES (?, ?, ?, ?)", (upload_id, repository, now, owner))
 
         upload = await self.in_thread(self._storage.create, upload_id)
-        await self.change(record)
+        try:
+            await self.change(record)
+        except BaseException:
+            upload.close()
+            await self.in_thread(self._storage.discard, upload_id)
+            raise
         self._remember(upload_id, _Session(upload))
         return upload_id
 
@@ -143,9 +148,19 @@ class Uploads:
                 await self._forget(upload_id)
                 raise Refusal("DIGEST_INVALID", f"the uploaded bytes hash to {found}, not to {digest}")
             await self.in_thread(upload.seal)
-            size: int = await self.change(self._adoption(repository, upload_id, digest))
-            self._drop(upload_id)
+            try:
+                size: int = await self.change(self._adoption(repository, upload_id, digest))
+            finally:
+                self._drop(upload_id)  # its file may be the blob's by now, whether that was noted or not
             return size
+
+    async def finish_at_once(self, repository: str, upload_id: str, digest: str, request: Request) -> None:
+        """As `finish`, for an upload whose identifier nobody knows: whatever goes wrong, nothing of it stays."""
+        try:
+            await self.finish(repository, upload_id, digest, request)
+        except BaseException:
+            await self._forget(upload_id)
+            raise
 
     def _adoption(self, repository: str, upload_id: str, digest: str) -> Callable[[sqlite3.Connection], int]:
         now = self._clock()
@@ -167,9 +182,10 @@ class Uploads:
             await self._forget(upload_id)
 
     async def _forget(self, upload_id: str) -> None:
+        """The bytes go first, so that there is room for the rest where the disk is full."""
         self._drop(upload_id)
-        await self.change(lambda db: db.execute("DELETE FROM uploads WHERE id = ?", (upload_id,)))
         await self.in_thread(self._storage.discard, upload_id)
+        await self.change(lambda db: db.execute("DELETE FROM uploads WHERE id = ?", (upload_id,)))
 
     def _session(self, repository: str, upload_id: str) -> _Session:
         if not _ID.fullmatch(upload_id):

@@ -10,7 +10,10 @@ from wherry.base.errors import Conflict, Corrupt, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 __all__ = ["Database"]
 
@@ -31,21 +34,38 @@ class _Read:
 
 
 class _Write:
-    """A context that is one transaction: all of it happens, or nothing. Nested uses join the outermost."""
+    """A context that is one transaction: all of it happens, or nothing. Nested uses join the outermost.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Raises Unavailable where the file cannot be written; the next transaction begins anew then.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
         self._connection = connection
+        self._path = path
         self._outermost = False
 
     def __enter__(self) -> sqlite3.Connection:
         self._outermost = not self._connection.in_transaction
         if self._outermost:
-            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise _unusable(self._path, error) from None
         return self._connection
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        if self._outermost:
-            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        if not self._outermost:
+            return
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        except sqlite3.OperationalError as failed:
+            raise _unusable(self._path, failed) from None
+        finally:
+            if self._connection.in_transaction:  # SQLite may have undone it already
+                self._connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            raise _unusable(self._path, error) from None
 
 
 class Database:
@@ -122,7 +142,46 @@ class Database:
 
     def write(self) -> _Write:
         """`with database.write() as connection:` one transaction, alone among writers."""
-        return _Write(self._connection)
+        return _Write(self._connection, self._path)
+
+    def watch(self) -> int:
+        """A descriptor that becomes readable when anybody has written anything; the caller closes it.
+
+        The journal, which is watched, grows a moment before the change can be seen: `settle` before looking.
+        """
+        from wherry.base.watching import watch_file
+
+        self._connection.execute("SELECT count(*) FROM schema_versions").fetchone()  # opens the journal
+        return watch_file(f"{self._path}-wal")
+
+    def settle(self) -> None:
+        """Wait for whoever is writing now, so that what was written before can be seen."""
+        with self.write():
+            pass
+
+    def wait_until(self, condition: Callable[[], T | None], timeout: float | None = None) -> T | None:
+        """What `condition` gives as soon as that is not None, asked whenever anybody has written to the database.
+
+        None after `timeout` seconds.
+        """
+        import select
+        import time
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        watched = self.watch()
+        try:
+            poll = select.poll()
+            poll.register(watched, select.POLLIN)
+            while True:
+                self.settle()
+                met = condition()
+                left = None if deadline is None else deadline - time.monotonic()
+                if met is not None or (left is not None and left <= 0):
+                    return met
+                if poll.poll(None if left is None else left * 1000):
+                    os.read(watched, 65536)
+        finally:
+            os.close(watched)
 
     def close(self) -> None:
         """Give the file back, for every thread: none may be using it. The next use opens it again."""
@@ -143,4 +202,4 @@ def _statements(script: str) -> Iterator[str]:
 def _unusable(path: str, error: sqlite3.DatabaseError) -> Corrupt | Unavailable:
     if "malformed" in str(error) or "not a database" in str(error):
         return Corrupt(f"the database {path} is damaged: {error}", hint="restore it from a backup, or move it away")
-    return Unavailable(f"cannot open the database {path}: {error}", hint="check its owner, its mode and the free space")
+    return Unavailable(f"cannot use the database {path}: {error}", hint="check its owner, its mode and the free space")

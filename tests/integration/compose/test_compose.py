@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from wherry.base.clock import parse_rfc3339
+
 HEAD = "x-s: &s {image: tiny, network_mode: none, stop_grace_period: 0s, command: sleep 1000}\n"
 TWO = """
 services:
@@ -271,3 +273,39 @@ def test_images_are_pushed(compose, wherry, open_registry):
     assert compose("push", "-q", "a").err == ""
     wherry("rmi", f"{host}/team/a:1")
     assert "Image" in compose("push", "--ignore-push-failures", "a").err
+
+
+CHECKED = """
+services:
+  db:
+    <<: *s
+    healthcheck: {test: "test -e /ready", interval: 50ms, retries: %s}
+    command: sh -c 'sleep 0.3; %s; sleep 1000'
+  web: {<<: *s, depends_on: {db: {condition: service_healthy}}}
+"""
+
+
+def test_what_depends_on_a_healthy_service_starts_after_it(compose):
+    compose.write(CHECKED % (1000, "touch /ready"))
+    compose("up", "-d", "--wait")
+    found = compose.containers()
+    assert found[f"{compose.name}-db-1"]["Health"] == "healthy"
+    assert found[f"{compose.name}-web-1"]["State"] == "running"
+    db, web = (compose.wherry.inspect(f"{compose.name}-{service}-1")["State"] for service in ("db", "web"))
+    assert parse_rfc3339(web["StartedAt"]) - parse_rfc3339(db["StartedAt"]) > 300_000_000
+    assert compose("up", "-d", "--wait").returncode == 0
+
+
+def test_a_dependency_that_becomes_unhealthy_ends_up_with_composes_words(compose):
+    compose.write(CHECKED % (2, "true"))
+    done = compose("up", "-d", check=False)
+    assert done.returncode == 1
+    assert f"dependency failed to start: container {compose.name}-db-1 is unhealthy" in done.err
+    assert compose.containers()[f"{compose.name}-web-1"]["State"] == "created"
+
+
+def test_wait_fails_where_a_service_becomes_unhealthy(compose):
+    compose.write("services: {a: {<<: *s, healthcheck: {test: [CMD, 'false'], interval: 50ms, retries: 2}}}\n")
+    done = compose("up", "-d", "--wait", check=False)
+    assert done.returncode == 1
+    assert f"container {compose.name}-a-1 is unhealthy" in done.err

@@ -114,6 +114,25 @@ def test_a_blob_is_not_mounted_from_where_the_caller_may_not_pull(registry):
     assert registry("HEAD", f"/v2/team/app/blobs/{digest}", headers=eve).status == 403
 
 
+def test_a_mount_needs_a_token_for_both_repositories(registry):
+    registry.verb("user", "add", "eve", "--password-stdin", "--grant", "eve/*=pull,push", stdin="x")
+    digest = registry.push_blob("team/app", b"layer", ANA)
+    path = f"/v2/team/copy/blobs/uploads/?mount={digest}&from=team/app"
+    wanted = 'scope="repository:team/copy:pull,push repository:team/app:pull"'
+    assert wanted in registry("POST", path, b"").headers["www-authenticate"]
+    narrow = bearer(registry, "repository:team/copy:pull,push", headers=ANA)
+    answer = registry("POST", path, b"", narrow)
+    assert answer.status == 401
+    assert wanted in answer.headers["www-authenticate"]
+    wide = bearer(registry, "repository:team/copy:pull,push repository:team/app:pull", headers=ANA)
+    assert registry("POST", path, b"", wide).status == 201
+    # Whoever asked for it and did not get it uploads.
+    path = f"/v2/eve/app/blobs/uploads/?mount={digest}&from=team/app"
+    denied = bearer(registry, "repository:eve/app:pull,push repository:team/app:pull", headers=basic("eve", "x"))
+    assert registry("POST", path, b"", denied).status == 202
+    assert registry("POST", path.replace("team/app", "Bad//Name"), b"", denied).code == "NAME_INVALID"
+
+
 def test_the_catalog_shows_what_may_be_pulled(registry):
     registry.push_blob("team/app", b"x", ANA)
     registry.push_blob("public/app", b"x", ANA)
@@ -136,6 +155,33 @@ def test_what_is_removed_is_out_at_once(registry):
     assert registry("GET", "/v2/", headers=basic("ana", "new")).status == 200
     registry.verb("user", "rm", "ana")
     assert registry("GET", "/v2/", headers=basic("ana", "new")).status == 401
+
+
+def test_a_bearer_token_does_no_more_than_its_owner_may_now(registry):
+    digest = registry.push_blob("team/app", b"layer", ANA)
+    path = f"/v2/team/app/blobs/{digest}"
+    rob = bearer(registry, "repository:team/app:pull", headers=basic("rob", registry.token))
+    ana = bearer(registry, "repository:team/app:pull,push", headers=ANA)
+    assert registry("GET", path, headers=rob).status == registry("GET", path, headers=ana).status == 200
+    registry.verb("token", "rm", "rob")
+    assert registry("GET", path, headers=rob).status == 401
+    registry.verb("policy", "grant", "ana", "team/**", "pull")
+    assert registry("GET", path, headers=ana).status == 200
+    assert registry("POST", "/v2/team/app/blobs/uploads/", b"", ana).code == "DENIED"
+    registry.verb("policy", "revoke", "ana", "team/**")
+    assert registry("GET", path, headers=ana).code == "DENIED"
+    registry.verb("policy", "grant", "*", "team/**", "pull")
+    assert registry("GET", path, headers=ana).status == 200
+    registry.verb("user", "rm", "ana")  # and what everybody who logs in may do is nothing to it any more
+    assert registry("GET", path, headers=ana).status == 401
+
+
+def test_a_token_from_before_there_were_accounts_opens_nothing_after(registry_server):
+    registry_server.start(listen="127.0.0.1:0")
+    early = bearer(registry_server, "repository:team/app:pull,push")
+    assert registry_server("POST", "/v2/team/app/blobs/uploads/", b"", early).status == 202
+    registry_server.verb("user", "add", "ana", "--password-stdin", stdin="x")
+    assert registry_server("POST", "/v2/team/app/blobs/uploads/", b"", early).status == 401
 
 
 def test_oauth2_with_identity_tokens(registry):

@@ -243,6 +243,11 @@ def test_a_manifest_that_needs_what_is_missing_is_refused(ask, repository):
         (json.dumps({**json.loads(manifest_of(b"{}", [])), "manifests": []}).encode(), MANIFEST, "MANIFEST_INVALID"),
         (manifest_of(b"{}", []), "text/plain", "MANIFEST_INVALID"),
         (b"[" * 100_000, MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", []).replace(b'"size": 2', b'"size": ' + b"9" * 30), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", [], artifactType="\ud800"), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", [], artifactType=["a"]), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", [], config_type="\udfff/x"), MANIFEST, "MANIFEST_INVALID"),
+        (manifest_of(b"{}", []).decode().encode("utf-16"), MANIFEST, "MANIFEST_INVALID"),
     ],
 )
 def test_what_is_no_manifest_is_refused(ask, repository, data, media_type, code):
@@ -372,6 +377,40 @@ def test_referrers(ask, repository):
     assert ask("GET", f"/v2/{repository}/referrers/x").code == "DIGEST_INVALID"
 
 
+def test_annotations_may_hold_any_text(ask, repository):
+    descriptor = {"mediaType": MANIFEST, "digest": digest_of(b"subject"), "size": 7}
+    notes = {"half a pair": "\ud800", "nothing": "\0", "letters": "é漢"}
+    data = index_of(annotations=notes, subject=descriptor)
+    assert put_manifest(ask, repository, digest_of(data), data, INDEX).status == 201
+    answer = ask("GET", f"/v2/{repository}/referrers/{digest_of(b'subject')}")
+    assert answer.json()["manifests"][0]["annotations"] == notes
+
+
+def test_referrers_in_pages_that_every_client_takes(ask, repository):
+    """However much is attached to a manifest, no answer is larger than what clients accept of an index."""
+    descriptor = {"mediaType": MANIFEST, "digest": digest_of(b"subject"), "size": 7}
+    pushed = []
+    for number in range(5):
+        kind = f"application/{'even' if number % 2 == 0 else 'odd+x'}"
+        data = index_of(artifactType=kind, annotations={"n": f"{number}" + "é" * 400_000}, subject=descriptor)
+        assert put_manifest(ask, repository, digest_of(data), data, INDEX).status == 201
+        pushed.append(digest_of(data))
+
+    def pages(path):
+        found, count = [], 0
+        while path:
+            answer = ask("GET", path)
+            assert (answer.status, answer.headers["content-type"], len(answer.body) < 4 << 20) == (200, INDEX, True)
+            found += [each["digest"] for each in answer.json()["manifests"]]
+            count += 1
+            path = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+        return found, count
+
+    path = f"/v2/{repository}/referrers/{digest_of(b'subject')}"
+    assert pages(path) == (pushed, 5)
+    assert pages(f"{path}?artifactType=application/odd%2Bx") == (pushed[1::2], 2)
+
+
 # Content management
 
 
@@ -475,6 +514,11 @@ def test_methods_that_nothing_answers(ask, repository):
         assert answer.code == "UNSUPPORTED"
     assert ask("GET", "/nothing").status == 404
     assert ask("GET", f"/v2/{repository}").status == 404
+
+
+def test_the_base_of_the_api_is_read_alone(ask):
+    for method in ("POST", "PUT", "PATCH", "DELETE", "TRACE"):
+        assert ask(method, "/v2/", b"").status == 405
 
 
 def test_a_repository_may_be_called_like_the_api(ask):

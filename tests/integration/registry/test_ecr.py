@@ -116,6 +116,10 @@ def test_repositories(ecr):
     fails("AccessDeniedException", ecr.describe_registry)  # its resource is not a repository
 
 
+def test_what_is_no_text_is_refused(ecr):
+    fails("SerializationException", ecr.describe_repositories, repositoryNames=["a\ud800"])
+
+
 def test_pages(ecr):
     names = [f"pages/{number}" for number in range(5)]
     for each in names:

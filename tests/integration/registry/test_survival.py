@@ -1,16 +1,19 @@
 """Nothing that was acknowledged is lost: kill -9, restarts, collections while pushes go on, a graceful end."""
 
+import contextlib
+import ctypes
 import http.client
 import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from registry_server import MANIFEST, digest_of, manifest_of
+from registry_server import MANIFEST, RegistryServer, digest_of, manifest_of
 
 
 @pytest.fixture
@@ -218,3 +221,95 @@ def test_check_finds_what_is_wrong(registry):
     assert registry.verb("check", "--quick", check=False).stdout.count("\n") == 2
     assert registry("GET", f"/v2/a/b/blobs/{digest_of(b'layer one')}").status == 500
     assert registry("GET", "/healthz").status == 200
+
+
+def files_of(directory):
+    return [name for _, _, names in os.walk(directory) for name in names]
+
+
+def test_a_blob_in_one_request_that_fails_leaves_nothing(registry):
+    """Nobody knows the upload's identifier, so nobody could go on with it."""
+    data = os.urandom(100_000)
+    path = "/v2/a/b/blobs/uploads/?digest="
+    assert registry("POST", path + digest_of(b"other"), data).code == "DIGEST_INVALID"
+    assert registry("POST", path + "sha256:short", data).code == "DIGEST_INVALID"
+    connection = registry.connect()
+    connection.putrequest("POST", path + digest_of(data))
+    connection.putheader("Content-Length", str(len(data)))
+    connection.endheaders(data[:50_000])
+    wait_for(lambda: files_of(f"{registry.data}/uploads"))
+    connection.close()
+    wait_for(lambda: not files_of(f"{registry.data}/uploads"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 24 MB of its own."""
+    place = f"{tmp_path}/small"
+    os.mkdir(place)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def fill(path):
+    """Take what is left of the file system."""
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    assert not os.statvfs(path).f_bavail
+
+
+def test_a_full_disk_stops_pushes_alone_and_gc_makes_room(small_disk):
+    registry = RegistryServer(small_disk)
+    try:
+        registry.start(listen="127.0.0.1:0")
+        kept = registry.push("a/b", "1", b"layer")
+        data = os.urandom(1_000_000)
+        for number in range(40):
+            answer = registry("POST", f"/v2/a/b/blobs/uploads/?digest={digest_of(data)}", data)
+            if answer.status != 201:
+                break
+            data = number.to_bytes(2) + data[2:]
+        assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+        assert files_of(f"{registry.data}/uploads") == []
+        fill(f"{small_disk}/rest")
+        assert registry("POST", "/v2/a/b/blobs/uploads/", b"").status == 503
+        assert registry("HEAD", f"/v2/a/b/blobs/{digest_of(b'layer')}").status == 200
+        assert registry("GET", f"/v2/a/b/blobs/{digest_of(b'layer')}").body == b"layer"
+        assert registry("GET", "/v2/a/b/manifests/1").status == 200
+        registry.verb("gc", "--grace", "0")
+        registry.push("a/b", "2", b"another")
+        assert registry("GET", f"/v2/a/b/manifests/{kept}").status == 200
+        assert registry.verb("check").stdout == "everything is there\n"
+    finally:
+        registry.stop(signal.SIGKILL)
+
+
+def sockets_of(pid):
+    """The sockets of another process, as ours (pidfd_getfd(2))."""
+    pidfd = os.pidfd_open(pid)
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        fd = ctypes.CDLL(None).syscall(438, pidfd, int(name), 0)
+        try:
+            with socket.socket(fileno=fd) as found:
+                yield found
+        except OSError:
+            os.close(fd)
+    os.close(pidfd)
+
+
+def test_connections_of_clients_that_take_nothing_are_ended(registry):
+    """The kernel does it after two minutes; here it is seen that it was told to."""
+    connection = registry.connect()
+    connection.request("GET", "/v2/")
+    assert connection.getresponse().read() == b"{}"
+    ours = []
+    for each in sockets_of(registry.process.pid):
+        try:
+            if each.family == socket.AF_INET and each.getpeername() == connection.sock.getsockname():
+                ours.append(each.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
+        except OSError:
+            continue  # it listens
+    connection.close()
+    assert ours == [120_000]

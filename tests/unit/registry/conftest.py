@@ -17,18 +17,19 @@ from wherry.registry.memory import MemoryStorage
 class Registry:
     """One registry in this process; `now` in nanoseconds."""
 
-    def __init__(self, directory, *, open=True):
+    def __init__(self, directory, *, open=True, storage=None):
         self.now = 1_700_000_000_000_000_000
         self.logged = []
+        self.audit_path = f"{directory}/audit.log"
         self.catalog = Catalog(str(directory))
         self.accounts = Accounts(self.catalog)
-        self.storage = MemoryStorage()
+        self.storage = storage or MemoryStorage()
         self.application = Application(
             self.catalog,
             self.storage,
             self.accounts,
             Settings("000000000000", "us-east-1", "s" * 32, open=open),
-            audit=Audit(f"{directory}/audit.log", lambda: self.now),
+            audit=Audit(self.audit_path, lambda: self.now),
             clock=lambda: self.now,
             log=self.logged.append,
         )

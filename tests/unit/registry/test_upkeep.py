@@ -5,6 +5,7 @@ import json
 from registry_server import MANIFEST, digest_of, manifest_of
 from wherry.registry.audit import Audit
 from wherry.registry.configuration import Configuration
+from wherry.registry.reserve import Reserve
 from wherry.registry.upkeep import Upkeep
 
 DAY = 86_400 * 1_000_000_000
@@ -13,7 +14,8 @@ DAY = 86_400 * 1_000_000_000
 class Service:
     """The test's registry as upkeep sees it."""
 
-    def __init__(self, registry):
+    def __init__(self, registry, directory):
+        self.reserve = Reserve(str(directory))
         self.catalog, self.storage = registry.catalog, registry.storage
         self.configuration = Configuration()
         self.clock = lambda: registry.now
@@ -33,7 +35,7 @@ def test_it_collects_when_the_last_time_is_long_enough_ago_whatever_the_restarts
     audit = Audit(str(tmp_path / "audit.log"), lambda: registry.now)
 
     def names():
-        return [name for name, _ in Upkeep(Service(registry), audit, print).once()]
+        return [name for name, _ in Upkeep(Service(registry, tmp_path), audit, print).once()]
 
     assert names() == ["collected"]
     registry.now += DAY // 2
@@ -45,7 +47,7 @@ def test_it_collects_when_the_last_time_is_long_enough_ago_whatever_the_restarts
 def test_it_collects_what_nothing_names_after_the_grace(make_registry, tmp_path):
     registry = make_registry()
     audit = Audit(str(tmp_path / "audit.log"), lambda: registry.now)
-    upkeep = Upkeep(Service(registry), audit, print)
+    upkeep = Upkeep(Service(registry, tmp_path), audit, print)
     upkeep.once()
     push(registry, "1", b"named")
     registry("POST", f"/v2/a/blobs/uploads/?digest={digest_of(b'not named')}", b"not named")
@@ -59,7 +61,7 @@ def test_it_collects_what_nothing_names_after_the_grace(make_registry, tmp_path)
 def test_asking_for_a_blob_keeps_it(make_registry, tmp_path):
     """A client that found it there is about to name it."""
     registry = make_registry()
-    upkeep = Upkeep(Service(registry), Audit(str(tmp_path / "audit.log"), lambda: registry.now), print)
+    upkeep = Upkeep(Service(registry, tmp_path), Audit(str(tmp_path / "audit.log"), lambda: registry.now), print)
     registry("POST", f"/v2/a/blobs/uploads/?digest={digest_of(b'x')}", b"x")
     registry.now += DAY
     assert registry("HEAD", f"/v2/a/blobs/{digest_of(b'x')}").status == 200
@@ -71,7 +73,7 @@ def test_asking_for_a_blob_keeps_it(make_registry, tmp_path):
 def test_it_carries_out_lifecycle_policies_and_says_so_in_the_audit_log(make_registry, tmp_path):
     registry = make_registry()
     path = tmp_path / "audit.log"
-    upkeep = Upkeep(Service(registry), Audit(str(path), lambda: registry.now), print)
+    upkeep = Upkeep(Service(registry, tmp_path), Audit(str(path), lambda: registry.now), print)
     old = push(registry, "old", b"one")
     registry.now += DAY
     push(registry, "new", b"two")

@@ -52,9 +52,7 @@ def run(argv: list[str]) -> int:
     last = 1 if parsed["latest"] else parsed["last"]
     every = parsed["all"] or last > 0 or bool({"status", "exited"} & set(filters))
     fits = container_filter(opened, filters)
-    found = [
-        one for one in opened.containers.all() if every or one.state.is_running or one.state.status == "restarting"
-    ]
+    found = [one for one in opened.containers.all() if every or one.state.is_up]
     found = [one for one in found if fits(one)]
     found = found[:last] if last > 0 else found
     if parsed["quiet"] and not parsed["format"]:
@@ -116,7 +114,10 @@ def status_text(container: Container, now: int) -> str:
         return f"Restarting ({state.exit_code}) {ago(state.finished, now)}"
     if state.is_running:
         up = f"Up {format_duration((now - state.started) / 1e9)}"
-        return f"{up} (Paused)" if state.status == "paused" else up
+        shown = (
+            "Paused" if state.status == "paused" else "health: starting" if state.health == "starting" else state.health
+        )
+        return f"{up} ({shown})" if shown else up
     if state.status == "exited":
         return f"Exited ({state.exit_code}) {ago(state.finished or state.started, now)}"
     return state.status.capitalize()

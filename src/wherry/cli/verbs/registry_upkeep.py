@@ -29,9 +29,10 @@ def _collect(argv: list[str]) -> int:
     configuration = service.configuration
     grace = parse_span(parsed["grace"]) if parsed["grace"] else configuration.gc_grace
     now = service.clock()
-    uploads = expire_uploads(service.catalog, service.storage, now - configuration.upload_expiry * 1_000_000_000)
+    stale, before = now - configuration.upload_expiry * 1_000_000_000, now - grace * 1_000_000_000
+    uploads = service.reserve.lend(lambda: expire_uploads(service.catalog, service.storage, stale))
     untagged = parsed["untagged"] or configuration.gc_untagged
-    found = collect(service.catalog, service.storage, now - grace * 1_000_000_000, untagged=untagged)
+    found = service.reserve.lend(lambda: collect(service.catalog, service.storage, before, untagged=untagged))
     print(f"{found.manifests} manifests, {found.blobs} blobs, {uploads} uploads")
     print(f"Total reclaimed space: {human_size(found.freed)}")
     return 0

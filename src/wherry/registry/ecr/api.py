@@ -145,7 +145,9 @@ def _parse(name: str, body: bytes) -> dict[str, Any]:
     from botocore.validate import ParamValidator
 
     try:
-        value = json.loads(body or b"{}")
+        value = json.loads(body.decode() or "{}")
+        if b"\\ud" in body.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except (ValueError, RecursionError):
         raise EcrError("SerializationException", "the body is not JSON") from None
     if not isinstance(value, dict):

@@ -8,10 +8,10 @@ policies, "evaluation rules").
 from __future__ import annotations
 
 import json
-import re
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
+from wherry.registry.globs import fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ def _fits(rule: Rule, image: Candidate) -> bool:
         return True
     if rule.tag_status == "untagged":
         return not image.tags
-    return bool(image.tags) and all(any(_matches(pattern, tag) for tag in image.tags) for pattern in rule.patterns)
-
-
-def _matches(pattern: str, tag: str) -> bool:
-    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), tag) is not None
+    return bool(image.tags) and all(any(fits(pattern, tag) for tag in image.tags) for pattern in rule.patterns)
 
 
 def parse_lifecycle(text: str) -> tuple[Rule, ...]:

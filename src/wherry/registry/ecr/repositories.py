@@ -129,10 +129,14 @@ class Repositories:
         return await self._relabel(call, lambda labels: {k: v for k, v in labels.items() if k not in keys})
 
     async def _relabel(self, call: Call, change: Callable[[dict[str, str]], dict[str, str]]) -> dict[str, Any]:
-        found = self._by_arn(call)
-        labels = json.dumps(change(json.loads(found.labels)))
-        sql = "UPDATE repositories SET labels = ? WHERE name = ?"
-        await self._uploads.change(lambda db: db.execute(sql, (labels, found.name)))
+        name = self._by_arn(call).name
+
+        def relabel(connection: sqlite3.Connection) -> None:
+            found = must_find(connection, name, self._settings.account)
+            labels = json.dumps(change(json.loads(found.labels)))
+            connection.execute("UPDATE repositories SET labels = ? WHERE name = ?", (labels, name))
+
+        await self._uploads.change(relabel)
         return {}
 
     async def list_tags(self, call: Call) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""A database whose disk is full: the command fails in words, and what comes later is written as ever."""
+
+import subprocess
+import sys
+
+import pytest
+
+from wherry.base.errors import Unavailable
+from wherry.store.database import Database
+
+TABLE = "CREATE TABLE facts (value TEXT NOT NULL) STRICT;"
+
+# A limit on the size of files fails a write as a full disk does, in this process alone.
+FULL = """
+import resource, signal, sys
+from wherry.base.errors import Unavailable
+from wherry.store.database import Database
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+database = Database(sys.argv[1])
+database.migrate("facts", (sys.argv[2],))
+
+def add(value):
+    with database.write() as connection:
+        connection.execute("INSERT INTO facts VALUES (?)", (value,))
+
+add("first")
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), hard))
+for size in (200_000, 1):
+    try:
+        add("x" * size)
+    except Unavailable as error:
+        print(error.message)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+add("last")
+"""
+
+
+@pytest.mark.parametrize("room", [4096, 60_000])
+def test_after_a_full_disk_the_next_transaction_is_written(tmp_path, room):
+    path = f"{tmp_path}/state.db"
+    argv = [sys.executable, "-c", FULL, path, TABLE, str(room)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cannot use the database" in done.stdout
+    with Database(path).read() as connection:
+        values = [row[0] for row in connection.execute("SELECT value FROM facts")]
+    assert (values[0], values[-1]) == ("first", "last")
+    assert "x" * 200_000 not in values
+
+
+def test_an_error_in_a_transaction_undoes_it(tmp_path):
+    database = Database(f"{tmp_path}/state.db")
+    database.migrate("facts", (TABLE,))
+
+    def fail():
+        with database.write() as connection:
+            connection.execute("INSERT INTO facts VALUES ('a')")
+            connection.execute("INSERT INTO absent VALUES ('a')")
+
+    with pytest.raises(Unavailable, match="no such table"):
+        fail()
+    with database.write() as connection:
+        connection.execute("INSERT INTO facts VALUES ('b')")
+    with Database(f"{tmp_path}/state.db").read() as connection:
+        assert connection.execute("SELECT value FROM facts").fetchall() == [("b",)]
