@@ -144,7 +144,7 @@ def test_a_phone_is_enough_to_sign_up_and_register(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-# The smallest contrast of a text with what is behind it (WCAG 2.2, "contrast ratio"), but for what stands on a gradient.
+# The smallest contrast of a text with what is behind it (WCAG 2.2, "contrast ratio"), unless that is a gradient.
 CONTRAST = """
 () => {
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
