@@ -219,6 +219,7 @@ def test_every_page_opens_by_its_address_and_fits_a_phone(page, path):
 
 def test_the_keyboard_alone_is_enough(page):
     page.goto("/about")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
