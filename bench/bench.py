@@ -11,6 +11,7 @@ inode among all that were deleted in the last minutes, so that a tool that remov
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import platform
 import random
@@ -25,12 +26,14 @@ from typing import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = os.path.realpath(sys.executable)  # outside the environment: a bare interpreter
 
 
+PLACE, PREFIX = "/var/tmp", "wherry-bench-"
+ROWS = ("run", "version", "files", "large", "memory")
 _STORAGE = 60 << 30  # bytes, of which only what is written takes room
 _LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
 
@@ -102,10 +105,10 @@ def wherry(directory):
 def docker(directory, rootfs):
     daemon, client = shutil.which("dockerd"), "/usr/bin/docker"
     if not daemon or not os.path.exists(client):
-        return None, None
+        return None
     socket = f"unix://{directory}/docker.sock"
     log = open(f"{directory}/dockerd.log", "w")
-    process = subprocess.Popen(
+    subprocess.Popen(
         [daemon, "--data-root", storage(directory, "docker"), "--exec-root", f"{directory}/docker-exec", "-H", socket,
          "-p", f"{directory}/docker.pid", "--bridge", "docker0"],
         stdout=log, stderr=log,
@@ -116,7 +119,7 @@ def docker(directory, rootfs):
         time.sleep(0.2)
     load(rootfs, (client, "import", "-", "bench"), env)
     version = output([client, "version", "--format", "{{.Server.Version}}"], env)
-    return Tool("docker", version, (client,), (client, "build", "-q"), env), process
+    return Tool("docker", version, (client,), (client, "build", "-q"), env)
 
 
 def podman(directory, rootfs):
@@ -238,21 +241,35 @@ def resident():
     return sizes
 
 
-def write_contexts(directory):
-    small, large = f"{directory}/small", f"{directory}/large"
+def write_small(directory: str) -> tuple[str, str]:
+    """A context of 20,000 files, and one of them."""
+    context = f"{directory}/small"
     for number in range(200):
-        os.makedirs(f"{small}/files/{number}")
+        os.makedirs(f"{context}/files/{number}")
         for inner in range(100):
-            with open(f"{small}/files/{number}/{inner}", "wb") as file:
+            with open(f"{context}/files/{number}/{inner}", "wb") as file:
                 file.write(os.urandom(1000))
-    os.makedirs(large)
-    with open(f"{large}/file", "wb") as file:
+    write_dockerfile(context, "COPY files /copied/")
+    return context, f"{context}/files/0/0"
+
+
+def write_large(directory: str) -> tuple[str, str]:
+    """A context of one file of 1 GB, and that."""
+    context = f"{directory}/large"
+    os.makedirs(context)
+    with open(f"{context}/file", "wb") as file:
         for _ in range(1024):
             file.write(os.urandom(1 << 20))
-    for path, source in ((small, "files"), (large, "file")):
-        with open(f"{path}/Dockerfile", "w") as file:
-            file.write(f"FROM scratch\nCOPY {source} /copied{'/' if source == 'files' else ''}\n")
-    return small, large
+    write_dockerfile(context, "COPY file /copied")
+    return context, f"{context}/file"
+
+
+def write_dockerfile(context: str, copy: str) -> None:
+    with open(f"{context}/Dockerfile", "w") as file:
+        file.write(f"FROM scratch\n{copy}\n")
+
+
+CONTEXTS = {"files": write_small, "large": write_large}
 
 
 def row(title: str, unit: str, values: dict[str, float], names: list[str], target: str, peer: str = "") -> str:
@@ -267,58 +284,92 @@ def row(title: str, unit: str, values: dict[str, float], names: list[str], targe
 
 def _machine(runs: int, heavy: int) -> str:
     system = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}"
-    return f"Machine: {system}; medians of {runs} ({heavy} for copies), {time.strftime('%Y-%m-%d')}."
+    return f"Machine: {system}; medians of {runs} ({heavy} for changed copies), {time.strftime('%Y-%m-%d')}."
 
 
-def measure(directory: str, runs: int, heavy: int) -> list[str]:
+def measure(directory: str, runs: int, heavy: int, rows: list[str]) -> None:
     rootfs = f"{directory}/rootfs"
     make_rootfs(rootfs)
-    dockerd = None
-    try:
-        docker_tool, dockerd = docker(directory, rootfs)
-        found = [wherry(directory), docker_tool, podman(directory, rootfs), buildah(directory)]
-        tools = [tool for tool in found if tool is not None]
-        names = [tool.name for tool in tools]
-        small, large = write_contexts(directory)
+    found = [wherry(directory), docker(directory, rootfs), podman(directory, rootfs), buildah(directory)]
+    tools = [tool for tool in found if tool is not None]
+    names = [tool.name for tool in tools]
+    print(f"{_machine(runs, heavy)}\n")
+    print(f"| what | {' | '.join(f'{tool.name} {tool.version}' for tool in tools)} | to the best peer | wanted |")
+    print(f"|---|{'---|' * len(tools)}---|---|", flush=True)
+    if "run" in rows:
         runners = [tool for tool in tools if tool.name != "buildah"]
-        lines = [
-            _machine(runs, heavy),
-            "",
-            f"| what | {' | '.join(f'{tool.name} {tool.version}' for tool in tools)} | to the best peer | wanted |",
-            f"|---|{'---|' * len(tools)}---|---|",
-        ]
-
-        def say(line: str) -> None:
-            print(line, flush=True)
-            lines.append(line)
-
-        for line in lines:
-            print(line)
-        values = medians(runners, runs, run_true)
-        say(row("run --rm IMAGE true", "ms", values, names, "0.4"))
-        bare = statistics.median(timed([PYTHON, "-I", "-c", "pass"], None) for _ in range(runs))
-        version = statistics.median(timed([*tools[0].argv, "version"], tools[0].env) for _ in range(runs))
-        cells = ["-"] * (len(tools) - 1)
-        title = f"wherry version, beside {bare * 1000:.1f} of python -I -c pass (ms)"
-        say(f"| {title} | {version * 1000:.1f} | {' | '.join(cells)} | {version / bare:.2f} | 2.5 |")
-        for title, context, file in (
-            ("COPY of 20,000 files, one of them changed", small, f"{small}/files/0/0"),
-            ("COPY of a 1 GB file, changed", large, f"{large}/file"),
-        ):
-            say(row(title, "s", build_case(tools, heavy, context, rewriter(file)), names, "0.5"))
-            say(row("the same, unchanged", "s", build_case(tools, heavy, context), names, "0.5"))
+        say(row("run --rm IMAGE true", "ms", medians(runners, runs, run_true), names, "0.4"))
+    if "version" in rows:
+        say(_version_row(tools, runs))
+    for name, title in (
+        ("files", "COPY of 20,000 files, one of them changed"),
+        ("large", "COPY of a 1 GB file, changed"),
+    ):
+        if name not in rows:
+            continue
+        context, file = CONTEXTS[name](directory)
+        say(row(title, "s", build_case(tools, heavy, context, rewriter(file)), names, "0.5"))
+        say(row("the same, unchanged", "s", build_case(tools, runs, context), names, "0.5"))
+    if "memory" in rows:
         say(row("memory of an idle container, to Docker's", "MiB", idle_memory(tools), names, "0.3", "docker"))
-        return lines
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _version_row(tools: list[Tool], runs: int) -> str:
+    bare = statistics.median(timed([PYTHON, "-I", "-c", "pass"], None) for _ in range(runs))
+    version = statistics.median(timed([*tools[0].argv, "version"], tools[0].env) for _ in range(runs))
+    title = f"wherry version, beside {bare * 1000:.1f} of python -I -c pass (ms)"
+    return f"| {title} | {version * 1000:.1f} |{' - |' * (len(tools) - 1)} {version / bare:.2f} | 2.5 |"
+
+
+# What a run leaves is found by its directory, whose name no other has: `owner` in it says whose it is.
+
+
+@contextlib.contextmanager
+def place() -> Iterator[str]:
+    """A directory for this run; it is cleaned at the end, at a signal, or by the next run after a `kill -9`."""
+    from wherry.base.processes import process_identity
+
+    ending = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    for number in ending:
+        signal.signal(number, interrupted)
+    clean_abandoned()
+    directory = tempfile.mkdtemp(prefix=PREFIX, dir=PLACE)
+    try:
+        with open(f"{directory}/owner", "w") as file:
+            file.write(process_identity(os.getpid()))
+        yield directory
     finally:
-        if dockerd is not None:
-            dockerd.send_signal(signal.SIGTERM)
-            dockerd.wait(30)
+        for number in ending:
+            signal.signal(number, signal.SIG_IGN)
+        clean(directory)
 
 
-def clean(directory):
+def clean_abandoned() -> None:
+    """Take away what runs left that were killed; directories that do not say whose they are stay."""
+    from wherry.base.processes import is_living
+
+    for name in os.listdir(PLACE):
+        try:
+            with open(f"{PLACE}/{name}/owner") as file:
+                owner = file.read()
+        except OSError:
+            continue
+        if name.startswith(PREFIX) and owner and not is_living(owner):
+            print(f"taking away {PLACE}/{name}, left by a run that was killed", file=sys.stderr)
+            clean(f"{PLACE}/{name}")
+
+
+def clean(directory: str) -> None:
+    """End every process of that run, unmount what it mounted, remove its interfaces, rules and files."""
     from wherry.base.paths import Layout
     from wherry.network import Firewall, Wanted
 
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        end_processes(directory, number)
     layout = Layout(f"{directory}/wherry", f"{directory}/wherry-run")
     firewall = Firewall(layout, lambda: Wanted((), ()))
     firewall.drop_bridge(f"wh{layout.tag}0")
@@ -326,21 +377,49 @@ def clean(directory):
     with open("/proc/self/mountinfo") as table:
         points = [line.split()[4] for line in table]
     for point in reversed(points):
-        if point.startswith(directory):
+        if point.startswith(f"{directory}/"):
             quiet(["umount", "-l", point], check=False)
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def main():
+def end_processes(directory: str, number: int) -> None:
+    """Send a signal to the daemons, the monitors and the containers of that run, and wait up to 15 seconds."""
+    found = [pid for pid in os.listdir("/proc") if pid.isdigit() and belongs(pid, directory)]
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), number)
+    deadline = time.monotonic() + 15
+    while any(belongs(pid, directory) for pid in found) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def belongs(pid: str, directory: str) -> bool:
+    """Whether a process was started with a path in the directory, or has its root file system there."""
+    if int(pid) in (os.getpid(), os.getppid()):
+        return False
+    try:
+        with open(f"/proc/{pid}/mountinfo") as table:
+            root = next((line for line in table if line.split()[4] == "/"), "")
+    except OSError:
+        return False
+    return f"{directory}/" in root or f"{directory}/" in command(pid)
+
+
+def interrupted(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--heavy", type=int, default=10, help="runs of the builds")
+    parser.add_argument("--heavy", type=int, default=10, help="runs of the builds that copy")
+    parser.add_argument("--rows", default=",".join(ROWS), help=f"which rows, of {','.join(ROWS)}")
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="wherry-bench-", dir="/var/tmp")
-    try:
-        measure(directory, arguments.runs, arguments.heavy)
-    finally:
-        clean(directory)
+    rows = arguments.rows.split(",")
+    if not set(rows) <= set(ROWS):
+        parser.error(f"--rows takes {','.join(ROWS)}")
+    with place() as directory:
+        measure(directory, arguments.runs, arguments.heavy, rows)
 
 
 if __name__ == "__main__":

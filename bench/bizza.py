@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from typing import NamedTuple
 
 import bench
@@ -108,11 +107,8 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--downloads", action="store_true", help="fetch packages in every build from nothing")
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="wherry-bench-", dir="/var/tmp")
-    try:
+    with bench.place() as directory:
         measure(directory, arguments.runs, arguments.downloads)
-    finally:
-        bench.clean(directory)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from typing import NamedTuple
+
+import bench
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 LUA = f'wrk.headers["Accept"] = "{MANIFEST}"\n'
@@ -255,11 +256,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="wherry-bench-registry-", dir="/var/tmp")
-    try:
+    with bench.place() as directory:
         measure(directory, arguments.runs)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

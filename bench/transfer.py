@@ -9,11 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
-import tempfile
 import time
 import urllib.request
 
@@ -147,7 +145,7 @@ def prepare(directory, image):
     tools = {"wherry": ((program,), wherry_env)}
     rootfs = f"{directory}/rootfs"
     bench.make_rootfs(rootfs)
-    docker, dockerd = bench.docker(directory, rootfs)
+    docker = bench.docker(directory, rootfs)
     if docker is not None:
         bench.quiet((*docker.argv, "load", "-i", f"{directory}/image.tar"), docker.env)
         tools["docker"] = (docker.argv, docker.env)
@@ -157,7 +155,7 @@ def prepare(directory, image):
         tools["podman"] = (podman.argv, podman.env)
     if shutil.which("skopeo"):
         tools["skopeo"] = (("skopeo",), dict(os.environ))
-    return tools, dockerd
+    return tools
 
 
 def row(title, values, tools, target):
@@ -170,13 +168,13 @@ def row(title, values, tools, target):
 
 
 def run(directory, runs):
-    registry, dockerd = Registry(directory), None
+    registry = Registry(directory)
     image = f"{registry.address}/bench/large:1"
     try:
         os.makedirs(f"{directory}/context")
         size = write_context(f"{directory}/context")
         registry.empty()
-        tools, dockerd = prepare(directory, image)
+        tools = prepare(directory, image)
         print(f"\nImage of {size / 1e9:.2f} GB in {LAYERS} layers; medians of {runs}, {time.strftime('%Y-%m-%d')}.\n")
         print(f"| what | {' | '.join(tools)} | to the best peer | to docker | wanted |")
         print(f"|---|{'---|' * (len(tools) + 3)}")
@@ -201,9 +199,6 @@ def run(directory, runs):
         row("pull into an empty store", pull_case(tools, runs, directory, image), tools, "0.5 of the best")
     finally:
         registry.stop()
-        if dockerd is not None:
-            dockerd.send_signal(signal.SIGTERM)
-            dockerd.wait(30)
 
 
 def main():
@@ -213,11 +208,8 @@ def main():
     if not shutil.which("docker-registry"):
         print("docker-registry is not installed: transfers are not measured")
         return
-    directory = tempfile.mkdtemp(prefix="wherry-bench-", dir="/var/tmp")
-    try:
+    with bench.place() as directory:
         run(directory, arguments.runs)
-    finally:
-        bench.clean(directory)
 
 
 if __name__ == "__main__":

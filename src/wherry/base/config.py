@@ -20,13 +20,17 @@ class Configuration(NamedTuple):
 
     `build.base_fallback` is `none` or `distro`; `build.ca_bundle` is `host`, `none` or a file;
     `registries.insecure` lists registries that are spoken to without TLS where they do not answer to it, and whose
-    certificate is not checked; `registries.certificates` is the directory of registries' CAs, as Docker's `certs.d`.
+    certificate is not checked; `registries.certificates` is the directory of registries' CAs, as Docker's `certs.d`;
+    `balancer.address`, `.http` and `.https` are where the load balancer listens (0: not at all).
     """
 
     base_fallback: str = "none"
     ca_bundle: str = "host"
     insecure_registries: tuple[str, ...] = ()
     certificates: str = "/etc/docker/certs.d"
+    balancer_address: str = ""
+    balancer_http: int = 80
+    balancer_https: int = 0
 
 
 _KEYS: dict[tuple[str, str], tuple[str, type[Any]]] = {
@@ -34,7 +38,11 @@ _KEYS: dict[tuple[str, str], tuple[str, type[Any]]] = {
     ("build", "ca_bundle"): ("ca_bundle", str),
     ("registries", "insecure"): ("insecure_registries", list),
     ("registries", "certificates"): ("certificates", str),
+    ("balancer", "address"): ("balancer_address", str),
+    ("balancer", "http"): ("balancer_http", int),
+    ("balancer", "https"): ("balancer_https", int),
 }
+_KINDS = {list: "list", str: "string", int: "number"}
 
 
 def load_configuration(environ: Mapping[str, str]) -> Configuration:
@@ -69,6 +77,6 @@ def _read(path: str) -> dict[str, Any]:
                 raise InvalidInput(f"{path}: unknown key {table}.{key}".rstrip("."), hint=f"there are: {known}")
             name, kind = _KEYS[table, key]
             if type(value) is not kind:
-                raise InvalidInput(f"{path}: {table}.{key} must be a {'list' if kind is list else 'string'}")
+                raise InvalidInput(f"{path}: {table}.{key} must be a {_KINDS[kind]}")
             values[name] = tuple(value) if isinstance(value, list) else value
     return values

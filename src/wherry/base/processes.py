@@ -8,6 +8,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_LAST = 2**31 - 1
+
 __all__ = ["boot_id", "is_living", "process_identity", "start_apart", "start_orphan", "wait_for_end"]
 
 
@@ -59,8 +61,9 @@ def wait_for_end(identity: str, timeout: float | None) -> bool:
 def start_apart(argv: Sequence[str], *, env: Mapping[str, str], cwd: str, keep: Sequence[int] = ()) -> int:
     """Start `argv` in a session of its own, in `cwd`, with the descriptors `keep` and no streams; its process id.
 
-    The caller waits for it. What cannot be executed ends with 127. It is what `subprocess` would do without the time
-    that loading it takes, which every `run` would wait for.
+    Nothing else that the caller, or its caller, has open is passed on: locks and pipes are not to live as long as it
+    does. The caller waits for it. What cannot be executed ends with 127. It is what `subprocess` would do without the
+    time that loading it takes, which every `run` would wait for.
     """
     pid = os.fork()
     if not pid:
@@ -90,8 +93,17 @@ def _become(argv: Sequence[str], env: Mapping[str, str], cwd: str, keep: Sequenc
         nothing = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(nothing, fd)
-        for fd in keep:
-            os.set_inheritable(fd, True)
+        _close_all_but(keep)
         os.execve(argv[0], list(argv), dict(env))  # noqa: S606 (a program found by its path, without a shell)
     finally:
         os._exit(127)
+
+
+def _close_all_but(keep: Sequence[int]) -> None:
+    """Leave the streams and `keep` to the program that comes."""
+    first = 3
+    for fd in sorted({fd for fd in keep if fd >= first}):
+        os.set_inheritable(fd, True)
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, _LAST)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from contextlib import ExitStack
-from threading import Lock
 
 from wherry.base.progress import Finished, Warned
 from wherry.build.plan import plan_stages
@@ -78,7 +78,7 @@ class _Stages:
         self._free = [workspace]
         self._busy: list[Workspace] = []
         self._opened = ExitStack()
-        self._lock = Lock()
+        self._lock = allocate_lock()
 
     def run(self) -> None:
         needs = {number: planned.needs for number, planned in self._stages.items()}

@@ -48,7 +48,17 @@ _MIGRATIONS = (
         modified INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE tree_digests (
+        context TEXT NOT NULL,
+        state TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (context, state)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
+_TREES = 64  # remembered for each context: the oldest go first
 FileState = tuple[int, int, int, int, str]
 
 
@@ -106,6 +116,7 @@ class BuildCache:
             keys = [row[0] for row in connection.execute("SELECT key FROM build_steps")]
             connection.execute("DELETE FROM build_steps")
             connection.execute("DELETE FROM file_digests")
+            connection.execute("DELETE FROM tree_digests")
             connection.execute("DELETE FROM downloads")
             for key in keys:
                 self._store.leases.unpin(BUILD_CACHE + key)
@@ -121,6 +132,28 @@ class BuildCache:
         """What `download` gives from now on."""
         with self._store.database.write() as connection:
             connection.execute("INSERT OR REPLACE INTO downloads VALUES (?, ?, ?, ?)", (url, tag, digest, modified))
+
+    def tree(self, context: str, state: str) -> str:
+        """The digest that files of a context had together in that state, empty where that is not known."""
+        with self._store.database.read() as connection:
+            row = connection.execute(
+                "SELECT digest FROM tree_digests WHERE context = ? AND state = ?", (context, state)
+            ).fetchone()
+        return row[0] if row else ""
+
+    def remember_trees(self, context: str, digests: dict[str, str]) -> None:
+        """Add to what `tree` gives: digests by state."""
+        with self._store.database.write() as connection:
+            (last,) = connection.execute(
+                "SELECT coalesce(max(number), 0) FROM tree_digests WHERE context = ?", (context,)
+            ).fetchone()
+            connection.executemany(
+                "INSERT OR REPLACE INTO tree_digests VALUES (?, ?, ?, ?)",
+                [(context, *pair, last + number) for number, pair in enumerate(digests.items(), 1)],
+            )
+            connection.execute(
+                "DELETE FROM tree_digests WHERE context = ? AND number <= ?", (context, last + len(digests) - _TREES)
+            )
 
     def file_states(self, context: str) -> dict[str, FileState]:
         """What is known of the files of a context: inode, size, mtime and ctime (ns), and the digest they had then."""

@@ -47,18 +47,20 @@ class Copy(NamedTuple):
 
 
 def describe_sources(copy: Copy, digests: Digests | None) -> list[object]:
-    """What decides the result, for the cache key: names, kinds, modes, contents; never times."""
+    """What decides the result, for the cache key: names, kinds, modes, contents; never times.
+
+    `digests` are those of the source's files, None where its identity stands for its content.
+    """
     described: list[object] = [[name, content.decode("latin-1")] for name, content in copy.inline]
     described += [[one.name, one.digest] for one in copy.remote]
-    if copy.source.identity:
+    if digests is None:
         described.append(copy.source.identity)
         for one in copy.selected:
             names = None if one.entries is None else [entry.name for entry in one.entries]
             described.append([os.path.relpath(one.path, copy.source.root), names])
         return described
     for one in copy.selected:
-        described.append(os.path.basename(one.path))
-        described += [_describe(entry, digests) for entry in _entries(copy.source, one)]
+        described.append([os.path.basename(one.path), digests.of_all(_entries(copy.source, one))])
     return described
 
 
@@ -69,15 +71,6 @@ def _entries(source: Source, selection: Selection) -> Sequence[Entry]:
     if stat.S_ISDIR(status.st_mode):
         return source.walk(selection.path)
     return [Entry("", selection.path, status)]
-
-
-def _describe(entry: Entry, digests: Digests | None) -> list[object]:
-    mode = entry.status.st_mode
-    if stat.S_ISREG(mode) and digests is not None:
-        return [entry.name, mode, digests.of(entry)]
-    if stat.S_ISLNK(mode):
-        return [entry.name, mode, os.readlink(entry.path)]
-    return [entry.name, mode, entry.status.st_rdev]
 
 
 def copy_into_layer(copy: Copy, view: str, directory: str, scratch: str, sink: Callable[[bytes], object]) -> Packed:

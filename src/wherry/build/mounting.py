@@ -165,7 +165,7 @@ class MountedSources:
         if os.path.isdir(path):
             os.mkdir(upper, 0o755)
             place = self._place(directory=True)
-            overlay([path], upper, work, place)
+            overlay([path], upper, work, place, volatile=True)
             return place
         status = os.stat(path)
         with open(path, "rb") as original, open(upper, "xb") as copy:

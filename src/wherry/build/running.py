@@ -94,7 +94,7 @@ def _run(
 
     rootfs = workspace.subdirectory("rootfs")
     bundle = sources.directory or workspace.directory
-    overlay(lowers or [workspace.subdirectory("empty")], upper, work, rootfs)
+    overlay(lowers or [workspace.subdirectory("empty")], upper, work, rootfs, volatile=True)
     try:
         mounts = [*_mounts(step, workspace), *sources.mounts]
         stubs = _make_stubs(rootfs, mounts)

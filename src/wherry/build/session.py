@@ -6,8 +6,8 @@ Stages may be built by several threads at once; everything here is safe between 
 from __future__ import annotations
 
 import os
+from _thread import allocate_lock
 from contextlib import contextmanager
-from threading import Lock
 
 from wherry.base.clock import system_clock
 from wherry.base.errors import InvalidInput, NotFound, WherryError
@@ -26,6 +26,7 @@ from wherry.oci.reference import parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _thread import LockType
     from collections.abc import Callable, Iterator
 
     from wherry.base.progress import Event, Sink
@@ -79,8 +80,8 @@ class Session:
         self._digests: Digests | None = None
         self._bases: dict[str, StageState] = {}
         self._tasks = 0
-        self._drawing, self._looking, self._fetching = Lock(), Lock(), Lock()
-        self._keys: dict[str, Lock] = {}
+        self._drawing, self._looking, self._fetching = allocate_lock(), allocate_lock(), allocate_lock()
+        self._keys: dict[str, LockType] = {}
 
     # --- progress
 
@@ -103,7 +104,7 @@ class Session:
     def alone_with(self, key: str) -> Iterator[None]:
         """Held while the step of that key is looked up or made, so that two stages with the same step do it once."""
         with self._looking:
-            lock = self._keys.setdefault(key, Lock())
+            lock = self._keys.setdefault(key, allocate_lock())
         with lock:
             yield
 

@@ -7,6 +7,7 @@ link leads out. Entries come sorted, directories before what is in them.
 from __future__ import annotations
 
 import errno
+import marshal
 import os
 import re
 import stat
@@ -15,12 +16,14 @@ from _thread import allocate_lock
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
+from wherry.build.cache import step_key
 from wherry.dockerfile.ignore import IgnorePatterns, match_to_regex
 from wherry.kernel.rooted import resolve_in_root
+from wherry.oci.digest import encoded, sha256_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wherry.build.cache import BuildCache, FileState
 
@@ -202,14 +205,40 @@ def _kept(entries: list[Entry], exclude: IgnorePatterns) -> list[Entry]:
 
 
 class Digests:
-    """The digests of a context's files, read only where inode, size or times say that they may have changed."""
+    """The digests of a context's files, read only where inode, size or times say that they may have changed.
+
+    What many files together looked like is remembered as one, so that nothing is looked up for each file of a context
+    that has not changed.
+    """
 
     def __init__(self, cache: BuildCache, root: str) -> None:
         self._cache = cache
         self._root = root
-        self._known = cache.file_states(root)
+        self._known: dict[str, FileState] | None = None
         self._new: dict[str, FileState] = {}
+        self._trees: dict[str, str] = {}
         self._lock = allocate_lock()
+
+    def of_all(self, entries: Sequence[Entry]) -> str:
+        """One digest for all names, kinds, modes and contents; times have no part in it."""
+        states = [_state_of(entry) for entry in entries]
+        state = encoded(sha256_digest(marshal.dumps(states, 2)))
+        digest = self._cache.tree(self._root, state)
+        if not digest:
+            settled = _is_settled(max((max(one[4:6]) for one in states if len(one) > 2), default=0))
+            digest = step_key([self._describe(entry) for entry in entries])
+            if settled:
+                with self._lock:
+                    self._trees[state] = digest
+        return digest
+
+    def _describe(self, entry: Entry) -> list[object]:
+        mode = entry.status.st_mode
+        if stat.S_ISREG(mode):
+            return [entry.name, mode, self.of(entry)]
+        if stat.S_ISLNK(mode):
+            return [entry.name, mode, os.readlink(entry.path)]
+        return [entry.name, mode, entry.status.st_rdev]
 
     def of(self, entry: Entry) -> str:
         """The digest of a regular file."""
@@ -217,22 +246,46 @@ class Digests:
         state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         path = entry.path
         name = path[len(self._root) :] if path.startswith(self._root) else os.path.relpath(path, self._root)
-        known = self._known.get(name)
+        known = self._files().get(name)
         if known is not None and known[:4] == state:
             return known[4]
+        settled = _is_settled(max(state[2:]))
         digest = _digest(entry.path)
-        if time.time_ns() - max(state[2], state[3]) > _SETTLED:
+        if settled:
             with self._lock:
                 self._new[name] = (*state, digest)
         return digest
+
+    def _files(self) -> dict[str, FileState]:
+        with self._lock:
+            if self._known is None:
+                self._known = self._cache.file_states(self._root)
+            return self._known
 
     def save(self) -> None:
         """Remember what was read."""
         with self._lock:
             new, self._new = self._new, {}
+            trees, self._trees = self._trees, {}
         if new:
             self._cache.remember_files(self._root, new)
-            self._known.update(new)
+            self._files().update(new)
+        if trees:
+            self._cache.remember_trees(self._root, trees)
+
+
+def _state_of(entry: Entry) -> tuple[str, int] | tuple[str, int, int, int, int, int, int]:
+    """What differs whenever its content or its mode may; of a directory, its name and mode."""
+    name, _, status = entry
+    mode = status.st_mode
+    if stat.S_ISDIR(mode):
+        return name, mode
+    return name, mode, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_rdev
+
+
+def _is_settled(changed: int) -> bool:
+    """Whether what is changed from now on shows by a later time; to be asked before the content is read."""
+    return time.time_ns() - changed > _SETTLED
 
 
 def _digest(path: str) -> str:

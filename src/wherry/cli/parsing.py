@@ -248,9 +248,11 @@ def parse_add_host(text: str) -> str:
 
 def parse_mac(text: str) -> str:
     """Six bytes in hexadecimal, or empty."""
+    if not text:
+        return ""
     import re
 
-    if text and not re.fullmatch(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", text):
+    if not re.fullmatch(r"[0-9a-fA-F]{2}([:-][0-9a-fA-F]{2}){5}", text):
         raise InvalidInput(f"{text} is not a valid mac address")
     return text.replace("-", ":").lower()
 

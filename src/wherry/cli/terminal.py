@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ class Terminal:
 
         A standard input that is no terminal is left as it is.
         """
+        import signal
         import termios
         import tty
 
@@ -46,6 +46,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         if self._attributes is not None:
+            import signal
             import termios
 
             termios.tcsetattr(0, termios.TCSADRAIN, self._attributes)
@@ -62,6 +63,7 @@ def _resize(attachment: Attachment) -> None:
 
 def proxy_signals(send: Callable[[str], None], *, terminal: bool) -> None:
     """Pass signals that reach this process on to the container."""
+    import signal
 
     def handler(number: int, _frame: FrameType | None) -> None:
         send(signal.Signals(number).name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 
 from wherry.base.errors import InvalidInput, Unsupported
@@ -73,6 +72,8 @@ def parse_mount(text: str, expand: Callable[[str], str]) -> MountFlag:
 
 def _fields(text: str) -> list[tuple[str, str | None]]:
     """The fields of a CSV line as pairs; None where there is no `=`."""
+    import csv
+
     try:
         words = next(csv.reader([text], strict=True), [])
     except csv.Error as error:

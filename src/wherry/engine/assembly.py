@@ -92,8 +92,7 @@ class Assembly:
         ensure_directory(bundle, 0o711)
         rootfs = f"{bundle}/rootfs"
         ensure_directory(rootfs, 0o755)
-        lowers = self._store.snapshots.lowers(container.chain_id)
-        overlay(lowers or [_empty(directory)], f"{directory}/upper", f"{directory}/work", rootfs)
+        self._mount_root(container, directory, rootfs)
         config = self.configuration(container)
         ready = self._connections.connect(container, config, bundle)
         try:
@@ -131,6 +130,13 @@ class Assembly:
     def is_checked(self, container_id: str) -> bool:
         """Whether the health of this run of the container is checked."""
         return os.path.exists(f"{self._layout.container_run(container_id)}/health.json")
+
+    def _mount_root(self, container: Container, directory: str, rootfs: str) -> None:
+        lowers = self._store.snapshots.lowers(container.chain_id) or [_empty(directory)]
+        passing = container.request.auto_remove
+        if passing:
+            remove_tree(f"{directory}/work/work")  # with the mark of a start that failed
+        overlay(lowers, f"{directory}/upper", f"{directory}/work", rootfs, volatile=passing)
 
     def cgroup(self, container_id: str) -> str:
         """The container's control group."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wherry.engine.networks import Network, Networks
     from wherry.engine.records import Container, ContainerRecords
     from wherry.engine.request import ContainerRequest, EndpointRequest
-    from wherry.network import Firewall, PortMapping
+    from wherry.network import Firewall, Namespace, PortMapping
     from wherry.network.dns import NameServer, Zone
     from wherry.network.endpoint import Cable
 
@@ -80,19 +80,17 @@ class Connections:
 
     def connect(self, container: Container, config: Configuration, bundle: str) -> Ready:
         """Everything up to the namespace; the rest is in the `wire` of what is returned."""
-        from wherry.network import Endpoint, connect, open_namespace, reserve
+        from wherry.network import Endpoint, open_namespace, reserve
 
         endpoints = endpoints_of(container.request)
         if not endpoints:
-            if container.request.network != "host" and not container.request.network.startswith("container:"):
-                connect(Endpoint(container.id, f"{bundle}/netns"))
-            return Ready(NetworkState())
+            return self._isolate(container, bundle)
         pairs = [(self._networks.find(endpoint.network), endpoint) for endpoint in endpoints]
         pairs.sort(key=lambda pair: pair[0].internal)  # ports are published through the first
         networks, endpoints = [pair[0] for pair in pairs], tuple(pair[1] for pair in pairs)
         state = self._take_addresses(container, networks, endpoints)
-        for network in networks:
-            self._firewall().hold(network.as_bridge())
+        if any(port[2] in [network.gateway for network in networks] for port in container.request.ports):
+            self._hold(networks)  # a bridge's own address can be reserved once there is the bridge
         reserved = reserve(_wanted_ports(container.request, config))
         try:
             if reserved.ports:
@@ -109,7 +107,7 @@ class Connections:
 
         def wire() -> None:
             try:
-                namespace.wire()
+                self._lay_cables(namespace, networks)
                 if reserved.ports:
                     self._firewall().publish(state.address, reserved.ports)
                     reserved.relay(state.address, f"{bundle}/relay")
@@ -122,6 +120,29 @@ class Connections:
             namespace.abandon()
 
         return Ready(state, tuple(reserved.kept), wire, drop)
+
+    def _isolate(self, container: Container, bundle: str) -> Ready:
+        """A namespace with nothing but the loopback interface, or none for who uses another's or the host's."""
+        from wherry.network import Endpoint, open_namespace
+
+        mode = container.request.network
+        if mode == "host" or mode.startswith("container:"):
+            return Ready(NetworkState())
+        namespace = open_namespace(Endpoint(container.id, f"{bundle}/netns"))
+        return Ready(NetworkState(), wire=namespace.wire, drop_namespace=namespace.abandon)
+
+    def _hold(self, networks: Sequence[Network]) -> None:
+        for network in networks:
+            self._firewall().hold(network.as_bridge())
+
+    def _lay_cables(self, namespace: Namespace, networks: Sequence[Network]) -> None:
+        """Connect the namespace to bridges, made where they are missing; it is done with, whatever happens."""
+        try:
+            self._hold(networks)
+        except BaseException:
+            namespace.abandon()
+            raise
+        namespace.wire()
 
     def _take_addresses(
         self, container: Container, networks: Sequence[Network], endpoints: Sequence[EndpointRequest]

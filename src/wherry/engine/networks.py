@@ -6,10 +6,10 @@ hand out the same; a container's rows go when it is taken apart.
 
 from __future__ import annotations
 
-import json
 import os
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound, Unavailable, Unsupported
+from wherry.base.jsontext import decode, encode
 from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -119,7 +119,7 @@ class Network(NamedTuple):
 
 
 def _network(row: tuple[Any, ...]) -> Network:
-    settings = json.loads(row[6])
+    settings = decode(row[6])
     identifier, name, bridge, subnet, gateway, created = row[:6]
     request = NetworkRequest(**settings) if settings else None
     return Network(identifier, name, bridge, subnet, gateway, created, request)
@@ -165,7 +165,7 @@ class Networks:
             if any(one.bridge == bridge for one in others):
                 raise Conflict(f"networks have same bridge name: {bridge}")
             subnet, gateway = choose_addresses(request, [one.subnet for one in others], used_networks(), identifier)
-            row = (identifier, request.name, bridge, subnet, gateway, 0, self._clock(), json.dumps(request._asdict()))
+            row = (identifier, request.name, bridge, subnet, gateway, 0, self._clock(), encode(request._asdict()))
             connection.execute("INSERT INTO networks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         return self.resolve(identifier)
 

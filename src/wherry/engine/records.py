@@ -6,12 +6,12 @@ Whoever changes a container holds its lock (`ContainerRecords.lock`). A row in a
 
 from __future__ import annotations
 
-import json
-
 from wherry.base.errors import Conflict, NotFound
+from wherry.base.jsontext import decode, encode
 from wherry.base.locks import FileLock
 from wherry.base.values import NamedTuple
 from wherry.engine.request import ContainerRequest, decode_request, encode_request
+from wherry.store import Duplicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ _COLUMNS = (
 
 
 def _container(row: tuple[Any, ...]) -> Container:
-    network = json.loads(row[20])
+    network = decode(row[20])
     network["ports"] = tuple(tuple(port) for port in network.get("ports", ()))
     network["others"] = tuple(NetworkState(*other) for other in network.get("others", ()))
     status, pid, monitor, code, started, finished, error, oom, restarts, stop = row[7:17]
@@ -151,7 +151,7 @@ def _container(row: tuple[Any, ...]) -> Container:
         status, pid, monitor, code, started, finished, error, bool(oom), restarts, bool(stop), *row[17:20]
     )
     identifier, name, image, image_id, chain_id, request, created = row[:7]
-    decoded = decode_request(json.loads(request))
+    decoded = decode_request(decode(request))
     return Container(identifier, name, image, image_id, chain_id, decoded, created, state, NetworkState(**network))
 
 
@@ -176,11 +176,9 @@ class ContainerRecords:
 
     def add(self, container: Container) -> None:
         """Write the first row. Raises Conflict in Docker's words where the name is taken."""
-        import sqlite3
-
         values = (
             *container[:5],
-            json.dumps(encode_request(container.request)),
+            encode(encode_request(container.request)),
             container.created,
             container.state.status,
         )
@@ -191,7 +189,7 @@ class ContainerRecords:
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
-        except sqlite3.IntegrityError:
+        except Duplicate:
             holder = self.find_name(container.name)
             raise Conflict(
                 f'The container name "/{container.name}" is already in use by container "{holder}".',
@@ -201,7 +199,7 @@ class ContainerRecords:
     def update(self, container_id: str, **columns: Any) -> None:
         """Set `columns` of the row (names of `ContainerState`, `name`, or `network` as a NetworkState)."""
         if "network" in columns:
-            columns["network"] = json.dumps(columns["network"]._asdict())
+            columns["network"] = encode(columns["network"]._asdict())
         assignments = ", ".join(f"{column} = ?" for column in columns)
         with self._database.write() as connection:
             connection.execute(
@@ -211,7 +209,7 @@ class ContainerRecords:
 
     def set_request(self, container_id: str, request: ContainerRequest) -> None:
         """Replace what the container was asked to be."""
-        self.update(container_id, request=json.dumps(encode_request(request)))
+        self.update(container_id, request=encode(encode_request(request)))
 
     def joined(self) -> list[Container]:
         """The containers that are on a network now."""
@@ -219,11 +217,9 @@ class ContainerRecords:
 
     def rename(self, container_id: str, name: str) -> None:
         """Raises Conflict where another container has the name."""
-        import sqlite3
-
         try:
             self.update(container_id, name=name)
-        except sqlite3.IntegrityError:
+        except Duplicate:
             raise Conflict(
                 f'The container name "/{name}" is already in use by container "{self.find_name(name)}".'
             ) from None
@@ -286,7 +282,7 @@ class ContainerRecords:
             rows = connection.execute(
                 "SELECT network FROM containers WHERE json_extract(network, '$.ports[0]') IS NOT NULL"
             ).fetchall()
-        states = [json.loads(row[0]) for row in rows]
+        states = [decode(row[0]) for row in rows]
         return [Publication(one["address"], tuple(PortMapping(*port) for port in one["ports"])) for one in states]
 
     def set_mounts(self, container_id: str, mounts: Sequence[dict[str, Any]]) -> None:
@@ -295,7 +291,7 @@ class ContainerRecords:
             connection.execute("DELETE FROM container_mounts WHERE container = ?", (container_id,))
             connection.executemany(
                 "INSERT INTO container_mounts VALUES (?, ?, ?)",
-                [(container_id, position, json.dumps(mount)) for position, mount in enumerate(mounts)],
+                [(container_id, position, encode(mount)) for position, mount in enumerate(mounts)],
             )
 
     def mounts(self, container_id: str) -> list[dict[str, Any]]:
@@ -304,7 +300,7 @@ class ContainerRecords:
             rows = connection.execute(
                 "SELECT mount FROM container_mounts WHERE container = ? ORDER BY position", (container_id,)
             ).fetchall()
-        return [json.loads(row[0]) for row in rows]
+        return [decode(row[0]) for row in rows]
 
     def volume_users(self, volume: str) -> list[str]:
         """The identifiers of containers, in any state, that mount the named volume."""

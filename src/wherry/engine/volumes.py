@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.files import ensure_directory, remove_tree
+from wherry.base.jsontext import decode, encode
 from wherry.base.locks import FileLock
 from wherry.base.values import NamedTuple
 
@@ -79,7 +79,7 @@ class Volumes:
             with self._database.write() as connection:
                 connection.execute(
                     "INSERT OR IGNORE INTO volumes VALUES (?, ?, ?, ?, ?)",
-                    (name, json.dumps(labels or {}), json.dumps(options or {}), anonymous, self._clock()),
+                    (name, encode(labels or {}), encode(options or {}), anonymous, self._clock()),
                 )
         return self.get(name)
 
@@ -102,7 +102,7 @@ class Volumes:
 
     def _volume(self, row: tuple[Any, ...]) -> Volume:
         name, labels, options, anonymous, created = row
-        return Volume(name, self.path(name), json.loads(labels), json.loads(options), bool(anonymous), created)
+        return Volume(name, self.path(name), decode(labels), decode(options), bool(anonymous), created)
 
     def remove(self, name: str, *, force: bool = False) -> None:
         """Delete the volume and its content. Raises Conflict while a container, even a stopped one, mounts it."""

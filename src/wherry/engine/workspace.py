@@ -7,7 +7,6 @@ build that was killed leaves no mount, address or process behind the next comman
 from __future__ import annotations
 
 import os
-import signal
 
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.base.locks import FileLock
@@ -115,11 +114,19 @@ class Workspace:
         connect(Endpoint(name, namespace, (cable,), network.gateway, self._owner.layout.tag))
         return namespace
 
+    def _disconnect(self, namespace: str) -> None:
+        if os.path.exists(namespace):
+            from wherry.network import disconnect  # what most builds do without
+
+            disconnect(namespace)
+
     def kill_step(self) -> None:
         """Kill the processes of the step that another thread runs here; that thread takes the rest apart.
 
         What is only just being started may be missed: call it until the step has ended.
         """
+        import signal
+
         for pid in cgroups.process_ids(self.cgroup):
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -134,11 +141,9 @@ class Workspace:
 
     def take_apart(self) -> None:
         """Free everything; harmless where nothing is left."""
-        from wherry.network import disconnect
-
         self.end_step()
         unmount_below(self.directory)
         for mode in ("default", "none"):
-            disconnect(f"{self.directory}/netns-{mode}")
+            self._disconnect(f"{self.directory}/netns-{mode}")
         self._owner.networks.free_addresses(self.id)
         remove_tree(self.directory, on_busy=unmount_below)

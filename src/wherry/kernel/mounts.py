@@ -105,11 +105,14 @@ def unmount_below(path: str) -> None:
             unmount(point, lazy=True)
 
 
-def overlay(lowers: Sequence[str], upper: str, work: str, target: str) -> None:
+def overlay(lowers: Sequence[str], upper: str, work: str, target: str, *, volatile: bool = False) -> None:
     """Mount an overlay of `lowers` (topmost first) with the writable layer `upper` on `target`.
 
     `work` is an empty directory on the same file system as `upper`. Without `upper` the mount is read-only. Redirects
     and metadata-only copies are switched off, so that `upper` can be read as a layer by itself.
+
+    With `volatile` nothing waits for the disk, neither what is written and synced there nor unmounting: for an `upper`
+    that a power cut makes worthless anyway. It leaves a mark in `work`, so that the same cannot be mounted again.
     """
     options = "index=off,xino=off,metacopy=off,redirect_dir=off"
     paths = [*lowers, *((upper, work) if upper else ())]
@@ -120,6 +123,16 @@ def overlay(lowers: Sequence[str], upper: str, work: str, target: str) -> None:
         bind(lowers[0], target, read_only=True, recursive=False)
         return
     writable = f",upperdir={upper},workdir={work}" if upper else ""
+    if volatile and upper:
+        try:
+            _mount_overlay(lowers, f"{writable},volatile", options, target)
+        except WherryError:
+            _mount_overlay(lowers, writable, options, target)  # a kernel before 5.10, or another error, told now
+    else:
+        _mount_overlay(lowers, writable, options, target)
+
+
+def _mount_overlay(lowers: Sequence[str], writable: str, options: str, target: str) -> None:
     data = f"lowerdir={':'.join(lowers)}{writable},{options}"
     if len(os.fsencode(data)) < _PAGE:
         mount("overlay", target, "overlay", 0, data)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from wherry.base.clock import parse_rfc3339, rfc3339
 from wherry.base.errors import Corrupt
+from wherry.base.jsontext import decode
 from wherry.base.values import NamedTuple
 from wherry.oci.descriptor import encode_json
 from wherry.oci.digest import Digest, is_digest, sha256_digest
@@ -81,7 +80,7 @@ class ImageConfig(NamedTuple):
 def parse_config(data: bytes) -> ImageConfig:
     """Raises Corrupt where the bytes are not an image configuration."""
     try:
-        value = json.loads(data)
+        value = decode(data)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"the image configuration is not JSON: {error}") from None
     if not isinstance(value, dict):

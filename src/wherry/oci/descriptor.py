@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from wherry.base.errors import Corrupt, NotFound, Unsupported
+from wherry.base.jsontext import decode
 from wherry.base.values import NamedTuple
 from wherry.oci import media_types
 from wherry.oci.digest import Digest, is_digest
@@ -121,6 +120,8 @@ class Index(NamedTuple):
 
 def encode_json(value: Any) -> bytes:
     """Compact UTF-8 JSON in the order of the fields."""
+    import json
+
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -147,7 +148,7 @@ def _json_object(data: bytes, media_type: str) -> dict[str, Any]:
     if len(data) > MAX_MANIFEST_SIZE:
         raise Corrupt(f"the manifest has {len(data)} bytes, more than the {MAX_MANIFEST_SIZE} that are accepted")
     try:
-        value = json.loads(data)
+        value = decode(data)
     except (ValueError, RecursionError) as error:
         raise Corrupt(f"the manifest is not JSON: {error}") from None
     if media_type in media_types.SCHEMA_1 or (isinstance(value, dict) and value.get("schemaVersion") == 1):

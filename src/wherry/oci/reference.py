@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
 from wherry.oci.digest import is_digest
@@ -11,11 +9,13 @@ from wherry.oci.digest import is_digest
 __all__ = ["DEFAULT_REGISTRY", "Reference", "is_image_id", "parse_reference"]
 
 DEFAULT_REGISTRY = "docker.io"
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_LOWER, _UPPER, _DIGITS = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+_COMPONENT, _ALPHANUMERIC = frozenset(_LOWER + _DIGITS), frozenset(_LOWER + _UPPER + _DIGITS)
+_SEPARATORS = frozenset("._-")
+_NAME, _TAG = _COMPONENT | _SEPARATORS, _ALPHANUMERIC | _SEPARATORS
+_LABEL = _ALPHANUMERIC | frozenset("-")
+_DIGIT, _ADDRESS = frozenset(_DIGITS), frozenset(_DIGITS + "abcdefABCDEF:")
+_MAX_TAG = 128
 _MAX_NAME = 255
 
 
@@ -58,16 +58,16 @@ def parse_reference(text: str, *, default_tag: bool = True) -> Reference:
     if at and not is_digest(digest):
         raise _invalid(text)
     name, tag = _split_tag(rest)
-    if tag is not None and not _TAG.fullmatch(tag):
+    if tag is not None and not _is_tag(tag):
         raise _invalid(text)
     registry, repository = _split_registry(name)
-    if not _REPOSITORY.fullmatch(repository):
-        if _REPOSITORY.fullmatch(repository.lower()):
+    if not _is_repository(repository):
+        if _is_repository(repository.lower()):
             raise InvalidInput(
                 f"invalid reference format: repository name ({name}) must be lowercase", hint="use lower-case letters"
             )
         raise _invalid(text)
-    if not _REGISTRY.fullmatch(registry) or len(registry) + 1 + len(repository) > _MAX_NAME:
+    if not _is_registry(registry) or len(registry) + 1 + len(repository) > _MAX_NAME:
         raise _invalid(text)
     if is_image_id(f"sha256:{name}") and not at:
         raise InvalidInput(f"invalid repository name ({name}), cannot specify 64-byte hexadecimal strings")
@@ -78,6 +78,42 @@ def _invalid(text: str) -> InvalidInput:
     return InvalidInput(
         f'invalid reference format: "{text}"', hint="a name looks like [registry/]repository[:tag][@sha256:...]"
     )
+
+
+# The grammar (distribution `reference/reference.go`) is looked at by hand: `re` takes five milliseconds to load and to
+# compile it, which every `run` would wait for.
+
+
+def _is_tag(text: str) -> bool:
+    return 0 < len(text) <= _MAX_TAG and text[0] not in ".-" and _TAG.issuperset(text)
+
+
+def _is_repository(text: str) -> bool:
+    return all(map(_is_component, text.split("/")))
+
+
+def _is_component(text: str) -> bool:
+    """Runs of letters and digits, between them a dot, one or two underscores, or hyphens."""
+    if not text or not _NAME.issuperset(text) or text[0] in _SEPARATORS or text[-1] in _SEPARATORS:
+        return False
+    separators = "".join(" " if one in _COMPONENT else one for one in text).split()
+    return all(one in (".", "_", "__") or not one.strip("-") for one in separators)
+
+
+def _is_registry(text: str) -> bool:
+    """A host name or an IPv6 address in brackets, and a port where there is one."""
+    host, colon, port = text.rpartition(":")
+    if not colon or "]" in port:
+        host, colon, port = text, "", ""
+    if colon and not (port and _DIGIT.issuperset(port)):
+        return False
+    if host.startswith("["):
+        return host.endswith("]") and len(host) > 2 and _ADDRESS.issuperset(host[1:-1])
+    return all(map(_is_label, host.split(".")))
+
+
+def _is_label(text: str) -> bool:
+    return bool(text) and _LABEL.issuperset(text) and text[0] != "-" and text[-1] != "-"
 
 
 def _split_tag(text: str) -> tuple[str, str | None]:

@@ -6,11 +6,11 @@ installations never meet.
 
 from __future__ import annotations
 
-import json
 import os
 
 from wherry.base.errors import ProgramFailed, WherryError
 from wherry.base.files import atomic_write, remove_if_exists, remove_tree
+from wherry.base.jsontext import decode, encode
 from wherry.base.processes import process_identity, start_apart
 from wherry.base.programs import require, run
 from wherry.base.values import NamedTuple
@@ -100,7 +100,7 @@ class OciRuntime:
 
     def write_bundle(self, container_id: str, spec: dict[str, Any]) -> None:
         """Put the runtime configuration where `create` reads it."""
-        atomic_write(f"{self.bundle(container_id)}/config.json", json.dumps(spec).encode(), durable=False)
+        atomic_write(f"{self.bundle(container_id)}/config.json", encode(spec).encode(), durable=False)
 
     def monitor_command(self, launch: Launch) -> tuple[str, ...]:
         """conmon's command line."""
@@ -111,6 +111,7 @@ class OciRuntime:
         argv += ["--container-pidfile", f"{bundle}/pid", "--conmon-pidfile", f"{bundle}/monitor-pid"]
         argv += ["--exit-dir", f"{bundle}/ended", "--persist-dir", bundle, "--name", launch.id[:12]]
         argv += ["--log-path", f"{launch.log_driver}:{launch.log_path}", "--log-level", "error"]
+        argv += ["--no-sync-log"]  # a log is as lasting as Docker's: nobody waits for the disk at a container's end
         argv += [flag for flag, wanted in _flags(launch) if wanted]
         argv += ["--exit-command", exit_program]
         for argument in exit_arguments:
@@ -160,7 +161,7 @@ class OciRuntime:
                     os.close(fd)
         if not answer:
             raise WherryError("conmon ended without a word", hint="its messages are in the system's log")
-        value: dict[str, Any] = json.loads(answer)
+        value: dict[str, Any] = decode(answer)
         return value
 
     def prepare_attach(self) -> None:
@@ -259,7 +260,7 @@ def _has_ended(state: str) -> bool:
     """Whether the first process of the container is gone."""
     try:
         with open(f"{state}/state.json", "rb") as file:
-            value = json.load(file)
+            value = decode(file.read())
         with open(f"/proc/{value['init_process_pid']}/stat", encoding="utf-8", errors="replace") as stat:
             fields = stat.read().rpartition(")")[2].split()
         return fields[0] == "Z" or int(fields[19]) != int(value["init_process_start"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 from wherry.base.errors import ProgramFailed, Unavailable
 from wherry.base.files import atomic_write
+from wherry.base.jsontext import decode, encode
 from wherry.base.programs import find, run
 from wherry.kernel.cgroups import version
 from wherry.oci.runtime_spec import Mount
@@ -31,7 +31,7 @@ def find_runtime(root: str, run_directory: str) -> str:
         reason = why_not(path, run_directory)
         if not reason:
             os.makedirs(root, mode=0o711, exist_ok=True)
-            atomic_write(memory, json.dumps({"key": key, "path": path}).encode())
+            atomic_write(memory, encode({"key": key, "path": path}).encode())
             return path
         reasons.append(f"{name}: {reason}")
     raise Unavailable(
@@ -43,7 +43,7 @@ def find_runtime(root: str, run_directory: str) -> str:
 def _remembered(memory: str, key: list[list[object]]) -> str:
     try:
         with open(memory, "rb") as file:
-            value = json.load(file)
+            value = decode(file.read())
     except (OSError, ValueError):
         return ""
     return str(value["path"]) if value.get("key") == key else ""
@@ -68,7 +68,7 @@ def why_not(path: str, run_directory: str) -> str:
             hostname="probe",
             mounts=_programs(f"{bundle}/rootfs"),
         )
-        atomic_write(f"{bundle}/config.json", json.dumps(build_spec(request)).encode(), durable=False)
+        atomic_write(f"{bundle}/config.json", encode(build_spec(request)).encode(), durable=False)
         argv = (path, "--root", f"{bundle}/state", "run", "--bundle", bundle, identifier)
         try:
             run(argv, timeout=20)

@@ -4,8 +4,8 @@ Every byte is written under a temporary name, checked, synced and renamed; every
 was doing when it died, what can be seen afterwards is whole, and `Store.collect` removes the rest.
 """
 
-from wherry.store.database import Database
+from wherry.store.database import Database, Duplicate
 from wherry.store.images import Image
 from wherry.store.store import Collected, Store, open_store
 
-__all__ = ["Collected", "Database", "Image", "Store", "open_store"]
+__all__ = ["Collected", "Database", "Duplicate", "Image", "Store", "open_store"]

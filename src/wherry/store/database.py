@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+# `sqlite3` and `threading.local` without what their packages load besides, which no command needs.
+import _sqlite3 as sqlite3
 import os
-import sqlite3
-from _thread import _local  # `threading.local` without the module, which most commands do not need
+from _thread import _local
 
 from wherry.base.errors import Conflict, Corrupt, Unavailable
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["Database"]
+__all__ = ["Database", "Duplicate"]
+
+Duplicate = sqlite3.IntegrityError  # raised by a write that would give two rows one key
 
 _BUSY_MILLISECONDS = 60_000
 

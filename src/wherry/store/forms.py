@@ -5,7 +5,7 @@ All of it is only remembered, never relied on: a registry is asked before anythi
 
 from __future__ import annotations
 
-from threading import Lock
+from _thread import allocate_lock  # `threading.Lock` without the module
 
 from wherry.oci.descriptor import Descriptor
 
@@ -47,7 +47,7 @@ class LayerForms:
         database.migrate("layer_forms", _MIGRATIONS)
         self._database = database
         self._clock = clock
-        self._lock = Lock()
+        self._lock = allocate_lock()
 
     def form(self, diff_id: str, compression: str) -> Descriptor | None:
         """What the layer was when it was compressed like that before."""

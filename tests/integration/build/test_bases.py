@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.timeout(1500)  # the first test builds all of them
 
-FAMILIES = ("debian", "python", "node", "nginx", "postgres")
+FAMILIES = ("debian", "python", "node", "nginx", "haproxy", "postgres")
 
 
 @pytest.fixture(scope="session")

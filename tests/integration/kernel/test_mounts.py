@@ -41,6 +41,19 @@ def test_the_topmost_layer_wins_and_writes_go_to_the_upper_one(place):
     assert unmount(str(place / "target")) is False
 
 
+def test_what_may_be_lost_is_mounted_without_waiting_for_the_disk_and_only_once(place):
+    arguments = ([layer(place, 1, a="one")], str(place / "upper"), str(place / "work"), str(place / "target"))
+    overlay(*arguments, volatile=True)
+    assert any(
+        f" {place}/target " in line and "volatile" in line for line in open("/proc/self/mountinfo", encoding="ascii")
+    )
+    (place / "target" / "a").write_text("changed")
+    unmount(str(place / "target"))
+    assert (place / "upper" / "a").read_text() == "changed"
+    with pytest.raises(WherryError, match="cannot mount overlay"):
+        overlay(*arguments, volatile=True)
+
+
 def test_a_renamed_directory_is_whole_in_the_upper_layer(place):
     (place / "layers" / "1" / "d").mkdir(parents=True)
     (place / "layers" / "1" / "d" / "inside").write_text("x")

@@ -32,6 +32,20 @@ def test_only_the_descriptors_that_were_named_are_kept(tmp_path):
         os.close(closed)
 
 
+def test_what_the_caller_inherited_is_not_passed_on(tmp_path):
+    inherited = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    os.set_inheritable(inherited, True)
+    kept, other = os.pipe()
+    try:
+        assert ended(start(f"[ ! -e /proc/$$/fd/{inherited} ]", tmp_path)) == 0
+        assert (
+            ended(start(f"[ ! -e /proc/$$/fd/{inherited} ] && [ -e /proc/$$/fd/{kept} ]", tmp_path, keep=(kept,))) == 0
+        )
+    finally:
+        for fd in (inherited, kept, other):
+            os.close(fd)
+
+
 def test_signals_that_python_ignores_end_it(tmp_path):
     assert ended(start("kill -PIPE $$", tmp_path)) == -13
 

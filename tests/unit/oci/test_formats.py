@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from wherry.oci.descriptor import Descriptor, Index, Manifest, parse_document
 from wherry.oci.digest import parse_digest, sha256_digest
 from wherry.oci.media_types import MANIFEST
 from wherry.oci.platform import Platform, parse_platform
-from wherry.oci.reference import parse_reference
+from wherry.oci.reference import Reference, parse_reference
 
 digests = st.binary(min_size=32, max_size=32).map(lambda data: "sha256:" + data.hex())
 words = st.text(min_size=1, max_size=8)
@@ -181,3 +183,39 @@ def test_the_image_that_fits_a_platform_best(wanted, present, chosen):
 def test_schema_version_1_is_refused_and_named():
     with pytest.raises(Unsupported, match="schema version 1"):
         parse_document(b'{"schemaVersion":1}')
+
+
+# distribution reference/regexp.go
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_GRAMMAR = re.compile(
+    rf"(?:(?P<registry>(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?)/)"
+    rf"(?P<repository>{_COMPONENT}(?:/{_COMPONENT})*)(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}}))?"
+)
+_PIECES = st.lists(
+    st.sampled_from([*"aZ0._-/:[]@ \t\u0660", "__", "--", "a.b/", ":5000", "[::1]", "a" * 126]), max_size=9
+)
+
+
+def _by_grammar(text):
+    match = _GRAMMAR.fullmatch(text)
+    if match is None or len(match["registry"]) + 1 + len(match["repository"]) > 255:
+        return None
+    return Reference(match["registry"], match["repository"], match["tag"] or "")
+
+
+def _parsed(text):
+    try:
+        return parse_reference(text, default_tag=False)
+    except InvalidInput:
+        return None
+
+
+@given(_PIECES.map("".join))
+def test_a_name_on_a_registry_is_what_the_grammar_says(text):
+    assert _parsed(f"host.example/{text}") == _by_grammar(f"host.example/{text}")
+
+
+@given(_PIECES.map(lambda pieces: "".join(pieces).replace("/", "")))
+def test_the_name_of_a_registry_is_what_the_grammar_says(text):
+    assert _parsed(f"{text}.example/name") == _by_grammar(f"{text}.example/name")

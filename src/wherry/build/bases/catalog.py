@@ -39,6 +39,7 @@ FAMILIES = {
         Family("python", "python, python3, pip and pip3", "python3", 2),
         Family("node", "node, npm and npx", "", 1, version="20"),
         Family("nginx", "nginx, with templates from environment variables", "nginx", 2),
+        Family("haproxy", "the HAProxy load balancer", "haproxy", 2),
         Family("postgres", "a PostgreSQL server that sets itself up", "postgresql", 1),
     )
 }

@@ -1,0 +1,187 @@
+"""The load balancer beside a hand-written HAProxy in front of the same servers; prints a table in Markdown.
+
+Both are the same program from the same base image, in a container on the host's network; the hand-written one has a
+frontend, a backend, two servers with checks, and neither log nor headers. They take turns. The servers are an HAProxy
+that answers by itself, so that as little as possible of what is measured is theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from wherry.base.paths import Layout
+from wherry.base.progress import nobody
+from wherry.deploy.balancer import Listener
+from wherry.deploy.haproxy import HAProxy
+from wherry.deploy.routing import Check, Pool, Rule, Section, Server
+
+SERVERS = """
+global
+  maxconn 4000
+defaults
+  mode http
+  timeout client 1m
+  timeout server 1m
+  timeout connect 1s
+frontend servers
+  bind 127.0.0.1:{first}
+  bind 127.0.0.1:{second}
+  http-request return status 200 content-type text/plain string "{body}"
+"""
+BY_HAND = """
+global
+  maxconn 4000
+defaults
+  mode http
+  timeout client 1m
+  timeout server 1m
+  timeout connect 1s
+frontend web
+  bind 127.0.0.1:{port}
+  default_backend servers
+backend servers
+  balance roundrobin
+  option httpchk GET /
+  server one 127.0.0.1:{first} check inter 1s
+  server two 127.0.0.1:{second} check inter 1s
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port):
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+def run_haproxy(environment, name, configuration, directory):
+    """HAProxy with that configuration in a container, until `remove`."""
+    with open(f"{directory}/{name}.cfg", "w") as file:
+        file.write(configuration)
+    wherry(environment, "rm", "-f", name, check=False)
+    mount = f"{directory}/{name}.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro"
+    wherry(environment, "run", "-d", "--name", name, "--network", "host", "-v", mount, "haproxy")
+
+
+def wherry(environment, *arguments, check=True):
+    return subprocess.run(
+        [sys.executable, "-I", "-m", "wherry", *arguments], env=environment, check=check, capture_output=True, text=True
+    ).stdout
+
+
+def requests_per_second(port, seconds, connections, close):
+    header = ["-H", "Connection: close"] if close else []
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", "Host: bench.localhost", *header]
+    said = subprocess.run([*argv, f"http://127.0.0.1:{port}/"], check=True, capture_output=True, text=True).stdout
+    if "Non-2xx" in said or (not close and "Socket errors" in said):
+        raise SystemExit(said)
+    return float(re.search(r"Requests/sec:\s+([0-9.]+)", said)[1])
+
+
+def section(first, second, weight=100):
+    servers = (Server("i-1", "127.0.0.1", first, weight), Server("i-2", "127.0.0.1", second))
+    return Section("bench", (Rule("bench.localhost", "/", "web"),), (Pool("web", servers, Check("/", interval=1.0)),))
+
+
+def timed(action):
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def process_of(layout):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm") as name, open(f"/proc/{pid}/mountinfo") as mounts:
+                if name.read() == "haproxy\n" and f"{layout.root}/balancer" in mounts.read():
+                    return int(pid)
+        except OSError:
+            continue
+    raise SystemExit("the balancer does not run")
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return int(re.search(r"VmRSS:\s+([0-9]+)", file.read())[1]) / 1024
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--root", default="", help="an installation of its own (default: a new one)")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--seconds", type=int, default=4)
+    options = options.parse_args()
+    directory = tempfile.mkdtemp(prefix="wherry-bench-")
+    root = os.path.realpath(options.root or f"{directory}/root")
+    layout = Layout(root, f"{root}-run")
+    environment = {**os.environ, "WHERRY_ROOT": layout.root, "WHERRY_RUN": layout.run}
+    first, second, by_hand = free_port(), free_port(), free_port()
+    balancer = HAProxy(layout, Listener("127.0.0.1", free_port()), nobody)
+    port = balancer.ensure().http
+    try:
+        body = "x" * 1000
+        run_haproxy(environment, "servers", SERVERS.format(first=first, second=second, body=body), directory)
+        run_haproxy(environment, "by-hand", BY_HAND.format(port=by_hand, first=first, second=second), directory)
+        for each in (first, second, by_hand):
+            wait_for(each)
+        balancer.apply(section(first, second))
+        print("| what | hand-written | Wherry's | ratio |\n|---|---|---|---|")
+        for close, connections in ((False, 16), (False, 100), (True, 16)):
+            figures = {by_hand: [], port: []}
+            for _ in range(options.rounds):
+                for each in figures:
+                    figures[each].append(requests_per_second(each, options.seconds, connections, close))
+            theirs, ours = statistics.median(figures[by_hand]), statistics.median(figures[port])
+            kind = "a connection each" if close else "keep-alive"
+            print(f"| requests/s, {connections} at once, {kind} | {theirs:,.0f} | {ours:,.0f} | {ours / theirs:.2f} |")
+        memory = resident(process_of(layout))
+        same = statistics.median(timed(lambda: balancer.apply(section(first, second))) for _ in range(21))
+        weights = statistics.median(timed(lambda w=w: balancer.apply(section(first, second, w))) for w in range(1, 22))
+        states = statistics.median(timed(lambda: balancer.states("bench")) for _ in range(21))
+        log = timed(lambda: sum(1 for _ in balancer.access("bench")))
+        recent = timed(lambda: sum(1 for _ in balancer.access("bench", time.time() - 1)))
+        records = sum(1 for _ in balancer.access("bench"))
+        back = []
+        for _ in range(3):
+            os.kill(process_of(layout), signal.SIGKILL)
+            began = time.perf_counter()
+            while not balancer.running():
+                time.sleep(0.005)
+            back.append(time.perf_counter() - began)
+        print(
+            f"\nmemory {memory:.0f} MB; apply {1000 * same:.0f} ms (nothing new), {1000 * weights:.0f} ms (a weight);"
+        )
+        print(
+            print(f"states {1000 * states:.0f} ms; reading {records} records {log:.2f} s, one second {recent:.2f} s;")
+        )
+        print(f"back after kill -9 in {statistics.median(back):.2f} s (median of 3)")
+    finally:
+        for name in ("servers", "by-hand"):
+            wherry(environment, "rm", "-f", name, check=False)
+        balancer.remove("bench")
+        balancer.stop()
+
+
+if __name__ == "__main__":
+    main()
