@@ -1,27 +1,22 @@
 """`script/demo` from nothing, as a new user runs it, and again: the second time must be safe and find everything."""
 
+import json
 import os
+import re
 import signal
-import socket
 import subprocess
+import urllib.request
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+from example import ROOT, Project, free_port
 
 
 @pytest.fixture
-def demo(wherry, tmp_path_factory):
-    """Runs the demo in an installation of its own, and takes away what it leaves running."""
-    there = type(wherry)(tmp_path_factory.mktemp("demo"))
-    ports = {"WHERRY_DEMO_PORT": free_port(), "WHERRY_DEMO_REGISTRY_PORT": free_port()}
-    environment = {**there.environment, **ports}
+def demo(kept):
+    """Runs the demo, and takes away what it leaves running."""
+    ports = {name: free_port() for name in ("WHERRY_DEMO_PORT", "WHERRY_DEMO_REGISTRY_PORT", "WHERRY_DEMO_SITE_PORT")}
+    environment = {**kept.environment, **ports}
 
     def run():
         done = subprocess.run(
@@ -38,17 +33,18 @@ def demo(wherry, tmp_path_factory):
 
     yield run
     try:
-        with open(f"{there.root}/demo-registry/pid") as file:
+        with open(f"{kept.root}/demo-registry/pid") as file:
             pid = int(file.read())
         waiting = os.pidfd_open(pid)
         signal.pidfd_send_signal(waiting, signal.SIGTERM)
         os.close(waiting)
     except (FileNotFoundError, ProcessLookupError):
         pass
-    there("rm", "-f", "wherry-demo", check=False)
-    there.destroy()
+    kept("rm", "-f", "wherry-demo", check=False)
+    Project(kept, "bizza").end()
 
 
+@pytest.mark.root
 @pytest.mark.slow
 @pytest.mark.network
 @pytest.mark.timeout(2900)
@@ -56,4 +52,7 @@ def test_the_demo_does_the_whole_job_twice(demo):
     for _ in range(2):
         shown = demo()
         assert shown.count("Bizza Web App Dockerization!") == 2
-        assert "It runs, from the registry." in shown
+        assert "wherry compose up -d --build --wait" in shown
+        address = re.search(r"The conference site: +(http://\S+)", shown)[1]
+        with urllib.request.urlopen(f"{address}/api/health", timeout=10) as answer:
+            assert json.load(answer)["status"] == "ok"

@@ -122,6 +122,79 @@ def test_an_organiser_edits_a_speaker_and_everybody_sees_it(page):
     expect(page.get_by_role("status").filter(has_text="Speaker saved")).to_be_visible()
 
 
+def test_a_phone_is_enough_to_sign_up_and_register(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/")
+    events = page.get_by_role("navigation", name="Main").get_by_role("link", name="Events")
+    expect(events).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    events.click()
+    page.get_by_role("link", name="Hands on PostgreSQL").click()
+    registration = page.get_by_role("complementary", name="When, where and registration")
+    programme = page.get_by_role("heading", name="Programme")
+    expect(programme).to_be_visible()
+    assert registration.bounding_box()["y"] < programme.bounding_box()["y"]
+    registration.get_by_role("link", name="Sign up").click()
+    page.get_by_label("Your name").fill("Mary Somerville")
+    page.get_by_label("E-mail").fill(f"mary-{uuid.uuid4().hex[:10]}@example.org")
+    page.get_by_label("Password").fill("a long password")
+    page.get_by_role("button", name="Sign up").click()
+    registration.get_by_role("button", name="Register").click()
+    expect(page.locator(".code")).to_have_text(re.compile(r"^[2-9A-HJ-NP-Z]{10}$"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+# The smallest contrast of a text with what is behind it (WCAG 2.2, "contrast ratio"), unless that is a gradient.
+CONTRAST = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const luminance = (colour) => {
+    const linear = (n) => (n <= 0.04045 ? n / 12.92 : ((n + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = [...rgba(colour)].map((n) => linear(n / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const style = getComputedStyle(one);
+      if (style.backgroundImage !== "none") return null;
+      if (rgba(style.backgroundColor)[3] === 255) return style.backgroundColor;
+    }
+    return null;
+  };
+  let worst = [99, "nothing"];
+  for (const element of document.querySelectorAll("body *")) {
+    const text = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data.trim()).join("");
+    const paper = text && element.checkVisibility() && behind(element);
+    if (!paper) continue;
+    const [low, high] = [luminance(getComputedStyle(element).color), luminance(paper)].sort((a, b) => a - b);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < worst[0]) worst = [ratio, text];
+  }
+  return worst;
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_in_light_and_in_dark(page, scheme):
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    papers = set()
+    for path in ("/", "/events/1", "/schedule", "/speakers", "/sponsors", "/log-in"):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_text("Loading…")).to_have_count(0)
+        ratio, text = page.evaluate(CONTRAST)
+        assert 4.5 <= ratio < 99, f"{path}: {text!r} has a contrast of {ratio:.1f}"
+        papers.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert papers == {"rgb(251, 250, 247)" if scheme == "light" else "rgb(18, 23, 26)"}
+
+
 def test_a_wrong_log_in_is_told_and_read_out(page):
     page.goto("/log-in")
     page.get_by_label("E-mail").fill("nobody@example.org")
@@ -146,6 +219,7 @@ def test_every_page_opens_by_its_address_and_fits_a_phone(page, path):
 
 def test_the_keyboard_alone_is_enough(page):
     page.goto("/about")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")

@@ -2,5 +2,6 @@
 
 from wherry.build.builder import build
 from wherry.build.request import BuildRequest, BuildResult, Secret
+from wherry.build.several import build_all
 
-__all__ = ["BuildRequest", "BuildResult", "Secret", "build"]
+__all__ = ["BuildRequest", "BuildResult", "Secret", "build", "build_all"]

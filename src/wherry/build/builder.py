@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wherry.engine.workspace import Workspace
     from wherry.store import Image
 
-__all__ = ["build"]
+__all__ = ["Build", "build"]
 
 
 def build(
@@ -37,12 +37,36 @@ def build(
 
     Raises InvalidInput for a Dockerfile that is wrong, StepFailed for a RUN that fails.
     """
-    with engine.workspaces.open() as workspace, engine.store.leases.process() as lease:
-        session = Session(engine, request, progress, fallback, workspace, lease)
-        stages = plan_stages(session.dockerfile, request.target, session.globals)
-        _Stages(session, stages, workspace).run()
-        _warn_unused(session)
-        return _export(session, session.states[stages[-1].stage.number])
+    return Build(engine, request, progress, fallback).run()
+
+
+class Build:
+    """One build, which another thread may stop."""
+
+    def __init__(
+        self, engine: Engine, request: BuildRequest, progress: Sink, fallback: Callable[[str], Image] | None = None
+    ) -> None:
+        self._engine = engine
+        self._request = request
+        self._progress = progress
+        self._fallback = fallback
+        self._stages: _Stages | None = None
+
+    def run(self) -> BuildResult:
+        """See `build`. Raises Cancelled where it was stopped."""
+        engine = self._engine
+        with engine.workspaces.open() as workspace, engine.store.leases.process() as lease:
+            session = Session(engine, self._request, self._progress, self._fallback, workspace, lease)
+            stages = plan_stages(session.dockerfile, self._request.target, session.globals)
+            self._stages = _Stages(session, stages, workspace)
+            self._stages.run()
+            _warn_unused(session)
+            return _export(session, session.states[stages[-1].stage.number])
+
+    def stop(self) -> None:
+        """Let no step begin any more, and kill those that run. What only just begins may be missed: call it again."""
+        if self._stages is not None:
+            self._stages.stop()
 
 
 class _Stages:
@@ -59,7 +83,7 @@ class _Stages:
     def run(self) -> None:
         needs = {number: planned.needs for number, planned in self._stages.items()}
         with self._opened:
-            run_in_order(needs, self._build, self._stop)
+            run_in_order(needs, self._build, self.stop)
 
     def _build(self, number: int) -> None:
         workspace = self._take()
@@ -77,7 +101,7 @@ class _Stages:
             self._busy.append(self._free.pop())
             return self._busy[-1]
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """Let no stage begin another step, and kill the steps that run."""
         self._session.is_cancelled = True
         with self._lock:

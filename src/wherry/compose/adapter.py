@@ -20,7 +20,7 @@ from wherry.engine.request import MountRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeVar
 
     from wherry.base.paths import Layout
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wherry.engine.records import Container
     from wherry.engine.request import ContainerRequest, ExecRequest
     from wherry.runtime.logs import LogRecord
+    from wherry.store import Image
 
     T = TypeVar("T")
 
@@ -267,19 +268,19 @@ class WherryEngine:
 
         self._engine.exchange.push(parse_reference(name), platform="", compression="gzip", progress=progress)
 
-    def build(self, request: BuildRequest, progress: Sink) -> str:
+    def build(self, requests: Mapping[str, BuildRequest], progress: Sink) -> dict[str, str]:
         """See ComposeEngine."""
-        from wherry.build import build
+        from wherry.build import build_all
         from wherry.build.bases import stand_in
 
         engine = self._engine
-        fallback = None
-        if request.base_fallback == "distro":
 
-            def fallback(name: str):  # type: ignore[no-untyped-def]
-                return stand_in(engine, name, progress, ca_bundle=request.ca_bundle)
+        def fallback(request: BuildRequest) -> Callable[[str], Image] | None:
+            if request.base_fallback != "distro":
+                return None
+            return lambda name: stand_in(engine, name, progress, ca_bundle=request.ca_bundle)
 
-        return build(engine, request, progress, fallback).image_id
+        return {name: one.image_id for name, one in build_all(engine, requests, progress, fallback).items()}
 
 
 def _is_of(container: Container, project: str) -> bool:

@@ -56,11 +56,11 @@ def ensure_images(
 def build_images(
     engine: ComposeEngine, project: Project, services: Iterable[str], options: BuildOptions, progress: Sink
 ) -> dict[str, str]:
-    """Build, each image after those that it is made from; image identifiers by service."""
-    built = {}
+    """Build, each image after those that it is made from, others at once; image identifiers by service."""
+    built: dict[str, str] = {}
     for group in build_order(project, services):
-        for name in group:
-            built[name] = engine.build(build_request(project, project.services[name], options), progress)
+        requests = {name: build_request(project, project.services[name], options) for name in group}
+        built |= engine.build(requests, progress)
     return built
 
 

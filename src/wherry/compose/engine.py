@@ -11,7 +11,7 @@ from wherry.engine.request import ContainerRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import Any, Protocol, TypeVar
 
@@ -178,5 +178,5 @@ class ComposeEngine(Protocol):
     def push(self, name: str, progress: Sink) -> None:
         """Send an image to its registry."""
 
-    def build(self, request: BuildRequest, progress: Sink) -> str:
-        """Build an image; its identifier."""
+    def build(self, requests: Mapping[str, BuildRequest], progress: Sink) -> dict[str, str]:
+        """Build images that need nothing of each other, at once; their identifiers, under the same keys."""

@@ -12,7 +12,7 @@ from wherry.runtime.logs import LogRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
     from wherry.base.progress import Sink
@@ -282,12 +282,14 @@ class FakeEngine:
         """See ComposeEngine."""
         self._note("push", name)
 
-    def build(self, request: BuildRequest, progress: Sink) -> str:  # noqa: ARG002
+    def build(self, requests: Mapping[str, BuildRequest], progress: Sink) -> dict[str, str]:  # noqa: ARG002
         """See ComposeEngine."""
-        self._note("build", request.tags[0])
-        identifier = f"sha256:{len(self.calls):064d}"
-        self.images.update(dict.fromkeys(request.tags, identifier))
-        return identifier
+        self._note("build", " ".join(one.tags[0] for one in requests.values()))
+        built = {}
+        for number, (name, request) in enumerate(requests.items()):
+            built[name] = f"sha256:{len(self.calls) + number * 1000:064d}"
+            self.images.update(dict.fromkeys(request.tags, built[name]))
+        return built
 
     def _require(self, container_id: str) -> ObservedContainer:
         one = self._containers.get(container_id)

@@ -39,13 +39,15 @@ class Loader:
         self._interpolates = interpolates
         self._home = home
         self._warned: set[str] = set()
+        self._parsed: dict[str, list[Node]] = {}  # read for the name, and not yet loaded
         self.files: list[str] = []
 
     def name_in(self, files: Sequence[str], environment: dict[str, str]) -> str:
         """The last project name that the files themselves say; empty where none does."""
         found = ""
         for file in files:
-            for document in self._documents(file):
+            self._parsed[file] = self._documents(file)
+            for document in self._parsed[file]:
                 name = document.value.get("name") if isinstance(document.value, dict) else None
                 if name is not None and isinstance(name.value, str):
                     found = interpolate(name.value, environment.get)
@@ -68,6 +70,8 @@ class Loader:
         return resolve_paths(settle(merged), directory, self._home)
 
     def _documents(self, file: str) -> list[Node]:
+        if file in self._parsed:
+            return self._parsed.pop(file)  # what is made of a document changes it: it serves once
         text = self._source.standard_input() if file == "-" else self._source.read(file)
         if file not in self.files:
             self.files.append(file)

@@ -53,6 +53,31 @@ def compose(wherry, tmp_path_factory, request):
     project("down", "-v", "--remove-orphans", "-t", "0", check=False)
 
 
+def builds(**steps):
+    """A service for each, whose image is made by that one step."""
+    text = ""
+    for name, step in steps.items():
+        inline = json.dumps(f"FROM tiny\nRUN {step}")
+        text += f"  {name}: {{build: {{context: ., network: none, dockerfile_inline: {inline}}}}}\n"
+    return f"services:\n{text}"
+
+
+def test_images_are_built_at_once(compose):
+    meet = "--mount=type=cache,id={0},target=/meet touch /meet/{1}; until test -e /meet/{2}; do sleep 0.02; done"
+    compose.write(builds(a=meet.format(compose.name, "a", "b"), b=meet.format(compose.name, "b", "a")))
+    built = compose("build")
+    assert "[a 2/2] RUN" in built.err
+    assert "[b 2/2] RUN" in built.err
+
+
+def test_a_build_that_fails_ends_the_others(compose):
+    compose.write(builds(a="exit 3", b="sleep 1000"))
+    failed = compose("build", check=False, timeout=60)
+    assert failed.returncode == 3
+    assert "[a 2/2] RUN exit 3" in failed.err
+    assert "exit code: 3" in failed.err
+
+
 def test_up_is_idempotent_changes_only_what_changed_and_down_removes_all(compose, wherry):
     compose.write(TWO)
     first = compose("up", "-d")

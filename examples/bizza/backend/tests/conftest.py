@@ -1,5 +1,9 @@
-"""A PostgreSQL of the tests' own: made in a temporary directory, reached by a socket in it, gone afterwards."""
+"""A PostgreSQL of the tests' own: made in a temporary directory, reached by a socket in it, gone afterwards.
 
+BIZZA_TEST_DATABASE gives the URL of another one: an empty database on which db/init.sql has run.
+"""
+
+import contextlib
 import glob
 import os
 import shutil
@@ -8,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, text
+from sqlalchemy import URL, create_engine, make_url, text
 
-from bizza import create_app
+from bizza import create_app, database
 from bizza.commands import appoint, migrate
 from bizza.config import Settings
 from bizza.models import Base
@@ -31,9 +35,9 @@ def as_server(*command, **options):
     return subprocess.run([*prefix, *command], check=True, capture_output=True, text=True, **options)
 
 
-@pytest.fixture(scope="session")
-def server():
-    """The URL of a database on which db/init.sql and all migrations have run."""
+@contextlib.contextmanager
+def own_server():
+    """The URL of a database that is made for the tests, on which db/init.sql has run."""
     where = programs()
     if not where:
         pytest.skip("PostgreSQL's server is not installed (Debian: apt-get install postgresql)")
@@ -45,6 +49,9 @@ def server():
     options = f"-c listen_addresses='' -c unix_socket_directories={directory} -c fsync=off"
     as_server(f"{where}/pg_ctl", "-D", data, "-o", options, "-l", f"{directory}/log", "-w", "start", cwd=directory)
     try:
+        subprocess.run(["createdb", "-h", directory, "-U", "bizza", "bizza"], check=True)
+        psql = ["psql", "-h", directory, "-U", "bizza", "-d", "bizza", "-v", "ON_ERROR_STOP=1", "-qf", str(INIT_SQL)]
+        subprocess.run(psql, check=True, capture_output=True)
         yield URL.create("postgresql+psycopg", username="bizza", database="bizza", query={"host": directory})
     finally:
         as_server(f"{where}/pg_ctl", "-D", data, "-m", "immediate", "-w", "stop", cwd=directory)
@@ -52,12 +59,15 @@ def server():
 
 
 @pytest.fixture(scope="session")
-def settings(server):
-    socket = server.query["host"]
-    subprocess.run(["createdb", "-h", socket, "-U", "bizza", "bizza"], check=True)
-    psql = ["psql", "-h", socket, "-U", "bizza", "-d", "bizza", "-v", "ON_ERROR_STOP=1", "-qf", str(INIT_SQL)]
-    subprocess.run(psql, check=True, capture_output=True)
-    return Settings(database=server, log_level="WARNING")
+def settings():
+    given = os.environ.get("BIZZA_TEST_DATABASE")
+    if not given:
+        with own_server() as url:
+            yield Settings(database=url, log_level="WARNING")
+        return
+    url = make_url(given)
+    database.wait_for(create_engine(url), 60)
+    yield Settings(database=url, log_level="WARNING")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ export function useResource<T>(path: string): Resource<T> {
       },
     );
     return () => abort.abort();
+    // oxlint-disable-next-line react/exhaustive-effect-dependencies -- a new turn asks again
   }, [path, turn]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   return { ...state, reload };

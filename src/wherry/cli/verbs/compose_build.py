@@ -53,8 +53,10 @@ def _build(invocation: Invocation, argv: list[str]) -> int:
     parsed = Command("wherry compose build", usage, "Build or rebuild services", flags).parse(argv)
     from wherry.compose.building import BuildOptions
     from wherry.compose.converging import build_images, push_images
+    from wherry.compose.project import select
 
-    project = _project(invocation, parsed, dependencies=parsed["with-dependencies"])
+    whole = invocation.project(parsed.args)
+    project = select(whole, parsed.args, dependencies=parsed["with-dependencies"])
     services = [name for name, one in project.services.items() if one.get("build") is not None]
     if not services:
         warn("No services to build")
@@ -64,7 +66,6 @@ def _build(invocation: Invocation, argv: list[str]) -> int:
         return 0
     options = BuildOptions(tuple(parsed["build-arg"]), parsed["no-cache"], parsed["pull"])
     sink = invocation.sink(quiet=parsed["quiet"])
-    whole = invocation.project(parsed.args)
     engine = invocation.engine()
     built = build_images(engine, whole, services, options, sink)
     for name in built if not parsed["quiet"] else ():

@@ -88,7 +88,7 @@ export function EditSpeaker() {
   return (
     <ForOrganisers title={title("speaker", id)}>
       <Editor<Speaker> path="/speakers" what="Speaker"
-        initial={({ id: _, ...speaker }) => speaker} body={pick("name", "position", "organisation", "biography", "website")}
+        initial={(speaker) => ({ ...speaker, id: "" })} body={pick("name", "position", "organisation", "biography", "website")}
         fields={[
           { name: "name", label: "Name", required: true },
           { name: "position", label: "Position" },

@@ -52,11 +52,7 @@ function Detail({ event, changed }: { event: ConferenceEvent; changed: () => voi
   return (
     <Page title={event.title} lead={event.summary}>
       <div className="columns">
-        <div>
-          <p className="prose">{event.description}</p>
-          <h2>Programme</h2>
-          <Items from={entries} empty="The programme will follow.">{(items) => <Programme entries={items} />}</Items>
-        </div>
+        <p className="prose">{event.description}</p>
         <aside className="card side" aria-label="When, where and registration">
           <dl>
             <dt>When</dt><dd>{span(event.starts_at, event.ends_at)} (UTC)</dd>
@@ -65,6 +61,10 @@ function Detail({ event, changed }: { event: ConferenceEvent; changed: () => voi
           </dl>
           <Registration event={event} changed={changed} />
         </aside>
+        <div>
+          <h2>Programme</h2>
+          <Items from={entries} empty="The programme will follow.">{(items) => <Programme entries={items} />}</Items>
+        </div>
       </div>
     </Page>
   );

@@ -2,8 +2,8 @@
 import { render } from "@testing-library/react";
 import { MemoryRouter } from "react-router";
 import { vi } from "vitest";
-import { App } from "../App";
-import { SessionProvider } from "../session";
+import { App } from "../src/App";
+import { SessionProvider } from "../src/session";
 
 export type Answer = { status?: number; body?: unknown };
 type Answers = Record<string, unknown | ((body: unknown) => Answer)>;

@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { call, read } from "../api";
+import { call, read } from "../src/api";
 
 const dropped = () => Promise.reject(new TypeError("Failed to fetch"));
 

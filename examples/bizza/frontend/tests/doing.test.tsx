@@ -1,7 +1,7 @@
 import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
-import { nextPage } from "../pages/Account";
+import { nextPage } from "../src/pages/Account";
 import { ADA, GRACE, HALL, OLGA, SUMMIT, as, list, refusal, visit } from "./site";
 
 const TICKET = { id: 1, code: "ABCDEFGHJK", issued_at: SUMMIT.starts_at, event: SUMMIT, attendee: { id: 1, badge_name: "Ada", organisation: "", needs: "" } };
