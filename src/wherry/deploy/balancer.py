@@ -55,8 +55,8 @@ class LoadBalancer(Protocol):
     def apply(self, *sections: Section) -> None:
         """Make these environments' sections hold, all at once for rules (a swap is seen whole or not at all).
 
-        What is applied survives a kill at any moment: the balancer comes back with either the old or the new sections, and
-        applying again repairs it. A server that is new is used at once; the caller has seen that it is healthy.
+        What is applied survives a kill at any moment: the balancer comes back with either the old or the new sections,
+        and applying again repairs it. A server that is new is used at once; the caller has seen that it is healthy.
         """
 
     def remove(self, environment: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from wherry.base.values import NamedTuple
 
-__all__ = ["Check", "Certificate", "Pool", "Rule", "Section", "Server", "ServerState"]
+__all__ = ["Certificate", "Check", "Pool", "Rule", "Section", "Server", "ServerState"]
 
 
 class Check(NamedTuple):
@@ -76,8 +76,8 @@ class Section(NamedTuple):
 class ServerState(NamedTuple):
     """What the balancer knows of a server. Counts are totals since the balancer started and begin anew when it does.
 
-    `status` is `up`, `down`, `draining` or `unchecked`; `reason` is why, in the check's words. `sessions` are requests under
-    way. `queue_ms`, `response_ms` are averages of the last 1,024 requests.
+    `status` is `up`, `down`, `draining` or `unchecked`; `reason` is why, in the check's words. `sessions` are requests
+    under way. `queue_ms`, `response_ms` are averages of the last 1,024 requests.
     """
 
     pool: str

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-__all__ = ["AccessoryWish", "InstanceWish", "LogLine", "ObservedInstance", "ObservedService", "Release", "Secret", "Target"]
+__all__ = [
+    "AccessoryWish",
+    "InstanceWish",
+    "LogLine",
+    "ObservedInstance",
+    "ObservedService",
+    "Release",
+    "Secret",
+    "Target",
+]
 
 
 class Secret(NamedTuple):
@@ -60,9 +69,10 @@ class Release(NamedTuple):
 
 
 class ObservedService(NamedTuple):
-    """One container of an instance or accessory. `status` and `health` are Docker's words; times are seconds since 1970.
+    """One container of an instance or accessory. `status` and `health` are Docker's words; times seconds since 1970.
 
-    `address` is where the balancer reaches it. `cpu_seconds` is a total, `memory` is in bytes; both 0 where it does not run.
+    `address` is where the balancer reaches it. `cpu_seconds` is a total, `memory` is in bytes; both 0 where it does not
+    run.
     """
 
     service: str
@@ -110,13 +120,13 @@ class Target(Protocol):
         """
 
     def stop(self, environment: str, name: str, grace: float | None, progress: Sink) -> None:
-        """SIGTERM, the grace (seconds; None: each service's own), SIGKILL; remove it, keep its logs. Harmless where gone."""
+        """SIGTERM, the grace (s; None: each service's own), SIGKILL; remove it, keep its logs. Harmless where gone."""
 
     def restart(self, environment: str, name: str, service: str = "") -> None:
         """Restart its containers in place."""
 
     def ensure_accessories(self, wish: AccessoryWish, progress: Sink, *, replace: bool = False) -> list[str]:
-        """Run what is missing; where a definition changed, replace it only with `replace`, else name it in the answer."""
+        """Run what is missing; replace what has changed only with `replace`, else name it in the answer."""
 
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:
         """Run it to its end; its exit code. It is gone afterwards, also where this process is killed meanwhile."""
@@ -125,6 +135,12 @@ class Target(Protocol):
         """Take everything of the environment away, its volumes only where `volumes`."""
 
     def logs(
-        self, environment: str, *, follow: bool = False, tail: int = -1, instances: Sequence[str] = (), services: Sequence[str] = ()
+        self,
+        environment: str,
+        *,
+        follow: bool = False,
+        tail: int = -1,
+        instances: Sequence[str] = (),
+        services: Sequence[str] = (),
     ) -> Iterator[LogLine]:
         """What instances and accessories wrote, those included that failed and are gone, in order of time."""
