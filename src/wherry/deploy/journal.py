@@ -122,7 +122,7 @@ class Journal:
         query = f"SELECT {_OPERATION} FROM operations WHERE {condition} ORDER BY id DESC"  # noqa: S608
         with self._database.read() as connection:
             rows = connection.execute(query, values).fetchall()
-        return [Operation(*row[:5], decode_wish(json.loads(row[5])), *row[6:]) for row in rows]
+        return [Operation._make((*row[:5], decode_wish(json.loads(row[5])), *row[6:])) for row in rows]
 
     def steps(self, operation: Operation) -> list[StepRecord]:
         """In the order in which they are done."""
@@ -132,7 +132,7 @@ class Journal:
         )
         with self._database.read() as connection:
             rows = connection.execute(query, (operation.id,)).fetchall()
-        return [StepRecord(*row[:2], decode_step(json.loads(row[2])), *row[3:]) for row in rows]
+        return [StepRecord._make((*row[:2], decode_step(json.loads(row[2])), *row[3:])) for row in rows]
 
     def mark(self, operation: Operation, position: int, state: str, error: str = "") -> None:
         """Write down where a step is."""

@@ -66,7 +66,7 @@ class Revision(NamedTuple):
 
 
 class Environment(NamedTuple):
-    """Where a version runs. `revision` is the current one (0 before the first), `count` how many instances are wanted.
+    """Where a version runs. `revision` is the current one (0 before the first), `size` how many instances are wanted.
 
     `settings` are those that were set, as text; see `settings.py`. `version`, `variables` and `secrets` are the current
     revision's.
@@ -82,7 +82,7 @@ class Environment(NamedTuple):
     version: str = ""
     variables: dict[str, str] = {}  # noqa: RUF012
     secrets: dict[str, bool] = {}  # noqa: RUF012
-    count: int = 1
+    size: int = 1
     terminated: int = 0
 
     @property

@@ -29,14 +29,14 @@ __all__ = ["Records", "open_records"]
 
 _ENVIRONMENT = (
     "SELECT e.name, e.application, e.host, e.created, e.status, e.settings, e.revision, coalesce(r.version, ''),"
-    " coalesce(r.variables, '{}'), coalesce(r.secret_names, '{}'), e.count, e.terminated FROM environments e"
+    " coalesce(r.variables, '{}'), coalesce(r.secret_names, '{}'), e.size, e.terminated FROM environments e"
     " LEFT JOIN revisions r ON r.environment = e.name AND r.number = e.revision"
 )
 _INSTANCE = (
     "SELECT i.environment, i.name, i.revision, coalesce(r.version, ''), i.created, i.weight, i.draining, i.entered"
     " FROM instances i LEFT JOIN revisions r ON r.environment = i.environment AND r.number = i.revision"
 )
-_COLUMNS = frozenset({"host", "status", "settings", "revision", "count", "terminated"})
+_COLUMNS = frozenset({"host", "status", "settings", "revision", "size", "terminated"})
 
 
 def open_records(layout: Layout, clock: Callable[[], int] = system_clock) -> Records:
@@ -124,7 +124,7 @@ class Records:
         query = f"SELECT {columns} FROM application_versions WHERE {condition} ORDER BY created DESC, rowid DESC"  # noqa: S608
         with self.database.read() as connection:
             rows = connection.execute(query, values).fetchall()
-        return [Version(*row[:3], json.loads(row[3]), json.loads(row[4]), *row[5:]) for row in rows]
+        return [Version._make((*row[:3], json.loads(row[3]), json.loads(row[4]), *row[5:])) for row in rows]
 
     def version_secrets(self, version: Version) -> dict[str, str]:
         """The secrets of the version's own model, in the clear."""
@@ -162,11 +162,11 @@ class Records:
                     raise _taken(other)
             self.check_host(environment.host)
             connection.execute(
-                "INSERT INTO environments (name, application, host, created, status, settings, count)"
+                "INSERT INTO environments (name, application, host, created, status, settings, size)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(environment.name, environment.application, environment.host, environment.created),
-                    *(environment.status, json.dumps(environment.settings), environment.count),
+                    *(environment.status, json.dumps(environment.settings), environment.size),
                 ),
             )
 
@@ -196,7 +196,7 @@ class Records:
         ]
 
     def change_environment(self, name: str, **values: Any) -> None:
-        """Set `host`, `status`, `settings`, `revision`, `count` or `terminated`."""
+        """Set `host`, `status`, `settings`, `revision`, `size` or `terminated`."""
         assert set(values) <= _COLUMNS, values
         if "settings" in values:
             values["settings"] = json.dumps(values["settings"])
@@ -245,7 +245,7 @@ class Records:
             row = connection.execute(query, (environment, number)).fetchone()
         if row is None:
             raise NotFound(f"environment {environment} has no revision {number}")
-        return Revision(*row[:3], json.loads(row[3]), json.loads(row[4]))
+        return Revision._make((*row[:3], json.loads(row[3]), json.loads(row[4])))
 
     def secrets(self, environment: str, number: int) -> tuple[Secret, ...]:
         """The secrets of a revision, in the clear."""
@@ -280,7 +280,7 @@ class Records:
         query = f"{_INSTANCE} WHERE i.environment = ? ORDER BY i.number"
         with self.database.read() as connection:
             rows = connection.execute(query, (environment,)).fetchall()
-        return [Instance(*row[:6], bool(row[6]), row[7]) for row in rows]
+        return [Instance._make((*row[:6], bool(row[6]), row[7])) for row in rows]
 
     def weigh(self, environment: str, weights: Mapping[str, int], *, draining: bool = False) -> None:
         """Set what instances are to have in the balancer, all at once."""
@@ -331,7 +331,7 @@ class Records:
 
 def _environment(row: tuple[Any, ...]) -> Environment:
     settings, variables, secrets = (json.loads(row[index]) for index in (5, 8, 9))
-    return Environment(*row[:5], settings, row[6], row[7], variables, secrets, *row[10:])
+    return Environment._make((*row[:5], settings, row[6], row[7], variables, secrets, *row[10:]))
 
 
 def _taken(other: Environment) -> Conflict:

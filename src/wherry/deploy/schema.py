@@ -37,7 +37,7 @@ MIGRATIONS = (
         status TEXT NOT NULL,
         settings TEXT NOT NULL,
         revision INTEGER NOT NULL DEFAULT 0,
-        count INTEGER NOT NULL,
+        size INTEGER NOT NULL,
         terminated INTEGER NOT NULL DEFAULT 0,
         numbered INTEGER NOT NULL DEFAULT 0
     ) STRICT;

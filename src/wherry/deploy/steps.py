@@ -156,15 +156,15 @@ class Evaluate(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Write down that the environment now is `count` instances of a revision."""
+    """Write down that the environment now is `size` instances of a revision."""
 
     revision: int
     version: str
-    count: int
+    size: int
 
     def describe(self) -> str:
         """As a sentence without its full stop."""
-        what = f"{self.count} instance{'' if self.count == 1 else 's'}"
+        what = f"{self.size} instance{'' if self.size == 1 else 's'}"
         return f"Make {what} of version {self.version} what the environment is" if self.revision else "Settle"
 
 

@@ -12,7 +12,7 @@ __all__ = ["Wish", "decode_wish"]
 
 
 class Wish(NamedTuple):
-    """`count` instances of `revision`. `before` and `before_count` are what to go back to (0 for nothing).
+    """`size` instances of `revision`. `before` and `before_size` are what to go back to (0 for nothing).
 
     `batch` is a number of instances; `percent` of the requests go to a version on trial for `evaluation` seconds.
     `release`, `predeploy`, `postdeploy` say whether the version has such steps. `hosts` are pairs of environment and
@@ -21,10 +21,10 @@ class Wish(NamedTuple):
 
     revision: int = 0
     version: str = ""
-    count: int = 0
+    size: int = 0
     before: int = 0
     before_version: str = ""
-    before_count: int = 0
+    before_size: int = 0
     deployment: int = 0
     policy: str = "rolling-additional"
     batch: int = 1

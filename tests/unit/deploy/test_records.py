@@ -43,13 +43,13 @@ def test_a_version_is_found_again_and_its_label_is_its_own(records):
 
 
 def test_an_environment_is_what_its_revision_says(records):
-    records.add_environment(environment(settings={"min": "2"}, count=2))
+    records.add_environment(environment(settings={"min": "2"}, size=2))
     records.add_revision(Revision("prod", 1, "v1", {"A": "b"}), [Secret("T", "s3cret"), Secret("F", "x", file=True)])
     assert records.environment("prod").version == ""
     records.change_environment("prod", revision=1, status="Ready")
     found = records.environment("prod")
     assert (found.version, found.variables, found.secrets) == ("v1", {"A": "b"}, {"T": False, "F": True})
-    assert (found.settings, found.count, found.status) == ({"min": "2"}, 2, "Ready")
+    assert (found.settings, found.size, found.status) == ({"min": "2"}, 2, "Ready")
     assert records.secrets("prod", 1) == (Secret("F", "x", file=True), Secret("T", "s3cret"))
 
 
