@@ -113,7 +113,10 @@ def test_the_way_back_from_every_point_ends_with_the_old_version(policy, size, b
     assert back.low >= min(before, size)
 
 
-@given(st.lists(st.builds(Member, st.just("x"), st.integers(1, 3), st.integers(0, 200), *[st.booleans()] * 3), max_size=9), SIZES)
+@given(
+    st.lists(st.builds(Member, st.just("x"), st.integers(1, 3), st.integers(0, 200), *[st.booleans()] * 3), max_size=9),
+    SIZES,
+)
 def test_from_anywhere_to_the_wanted_size(members, size):
     members = [one._replace(name=f"i-{number}") for number, one in enumerate(members)]
     world = World(members)
