@@ -68,8 +68,9 @@ class Journal:
             identifier = int(connection.execute(query, values).lastrowid or 0)
             self._add(identifier, stages)
             connection.execute(
-                "DELETE FROM operations WHERE environment = ? AND ended > 0 AND id <= ?",
-                (environment, identifier - _KEPT),
+                "DELETE FROM operations WHERE environment = ? AND ended > 0 AND id NOT IN"
+                " (SELECT id FROM operations WHERE environment = ? ORDER BY id DESC LIMIT ?)",
+                (environment, environment, _KEPT),
             )
         return self.operation(identifier)
 

@@ -212,3 +212,12 @@ def test_a_sealed_text_opens_in_its_place_alone(tmp_path):
     (tmp_path / "keys" / "key").write_bytes(b"short")
     with pytest.raises(Corrupt, match="not 32 bytes long"):
         vault.seal("text", "here")
+
+
+def test_the_last_operations_of_each_environment_are_kept(records):
+    for name in ("prod", "other"):
+        records.add_environment(environment(name))
+    for _ in range(55):
+        for name in ("prod", "other"):
+            records.journal.end(records.journal.begin(name, "deploy", "me", Wish(), []), "done")
+    assert [len(records.journal.operations(name)) for name in ("prod", "other")] == [50, 50]
