@@ -126,6 +126,7 @@ class Backups:
     def restore(self, name: str, progress: Sink, services: Sequence[str] = ()) -> None:
         """Bring the accessories (all that are in the backup, or those named) to what they held then.
 
+        Tables that were made since stay in a database: connections to it go on. Volumes hold what the backup holds.
         Killed meanwhile, a database is as it was before (each is restored in one transaction), and a volume is either
         as before or as in the backup. Roles are restored only together with a database that was missing.
         """
