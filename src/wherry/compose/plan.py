@@ -307,7 +307,7 @@ class _Up:
 
     def _start(self, service: Service) -> None:
         waiting = [one for one in self._replicas[service.name] if not one.is_running]
-        before = self._prerequisites(service) if waiting else []
+        before = [*self._prerequisites(service), *self._infrastructure(service)] if waiting else []
         for replica in waiting:
             step = Step(0, "start", replica.name, why=replica.why, service=service.name, replica=replica.number)
             step = step._replace(container=replica.container, made_by=replica.made_by)

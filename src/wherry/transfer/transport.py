@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from email.message import Message
     from http.client import HTTPConnection, HTTPResponse
+    from socket import socket
     from ssl import SSLContext
 
     Body = bytes | Iterable[bytes] | None
@@ -115,7 +116,7 @@ class Transport:
         self._environ = environ
         self._unverified = frozenset(unverified)
         self._idle: dict[Origin, list[HTTPConnection]] = {}
-        self._busy: set[HTTPConnection] = set()
+        self._busy: dict[HTTPConnection, socket] = {}  # its socket, which it forgets when the answer is its last
         self._contexts: dict[str, SSLContext] = {}
         self._lock = Lock()
         self._aborted = False
@@ -163,25 +164,31 @@ class Transport:
 
     def _take(self, origin: Origin, *, fresh: bool) -> tuple[HTTPConnection, bool]:
         with self._lock:
-            if self._aborted:
-                raise Unavailable(f"the transfer with {origin.host} was given up")
+            self._refuse_when_aborted(origin)
             idle = self._idle.get(origin) or []
             kept = bool(idle) and not fresh
             connection = idle.pop() if kept else None
             if connection is not None:
-                self._busy.add(connection)
+                self._busy[connection] = connection.sock
         if connection is None:
             connection = self._connect(origin)
             with self._lock:
-                self._busy.add(connection)
+                if self._aborted:
+                    connection.close()
+                self._refuse_when_aborted(origin)
+                self._busy[connection] = connection.sock
         return connection, kept
+
+    def _refuse_when_aborted(self, origin: Origin) -> None:
+        if self._aborted:
+            raise Unavailable(f"the transfer with {origin.host} was given up")
 
     def give_back(self, origin: Origin, connection: HTTPConnection, *, reusable: bool) -> None:
         """Take a connection back, once; one that is not reusable is closed."""
         with self._lock:
             if connection not in self._busy:
                 return
-            self._busy.remove(connection)
+            del self._busy[connection]
             if reusable and not self._aborted:
                 self._idle.setdefault(origin, []).append(connection)
                 return
@@ -201,7 +208,7 @@ class Transport:
         except (OSError, ValueError) as error:
             raise _unreachable(host, error) from None
         with self._lock:
-            self._busy.add(connection)
+            self._busy[connection] = connection.sock
         self.give_back(origin, connection, reusable=True)
         return True
 
@@ -266,15 +273,15 @@ class Transport:
 
     def abort(self) -> None:
         """End every request that is under way, from another thread: they get Cut, and every later one Unavailable."""
-        import socket
+        from socket import SHUT_RDWR
 
         with self._lock:
             self._aborted = True
-            busy = list(self._busy)
-        for connection in busy:
+            busy = list(self._busy.values())
+        for connected in busy:
             try:
-                connection.sock.shutdown(socket.SHUT_RDWR)
-            except (OSError, AttributeError):
+                connected.shutdown(SHUT_RDWR)
+            except OSError:
                 continue
 
     def close(self) -> None:

@@ -29,7 +29,12 @@ class Screen:
         self.lines, self.columns = broken, columns
 
     def read(self):
-        text = os.read(self.master, 65536).decode().replace("\r\n", "\n")
+        self.stream.write("\0")  # a terminal hands on what is written to it in its own time
+        self.stream.flush()
+        data = b""
+        while not data.endswith(b"\0"):
+            data += os.read(self.master, 65536)
+        text = data[:-1].decode().replace("\r\n", "\n")
         while text:
             if text.startswith("\x1b[") and (end := next(i for i, c in enumerate(text[2:], 2) if c.isalpha())):
                 count, what, text = text[2:end], text[end], text[end + 1 :]

@@ -226,6 +226,13 @@ def test_a_changed_network_takes_its_containers_along():
     assert plan.steps[3].inherits == state.containers[0].id  # which is there until the new one has its volumes
 
 
+def test_what_stands_still_is_started_when_its_network_is_there_again():
+    project = load("services: {a: {image: i}}")
+    stopped = container(project, "a", status="exited")
+    plan = plan_up(project, settled(project)._replace(containers=(stopped,), networks={}))
+    assert before(plan, ("create-network", "p_default"), ("start", "p-a-1"))
+
+
 def cut_off(project, service, *, config_hash=None, number=1, keeps_old=True):
     """The old container and the one that was to replace it, when `up` was killed before the old one was gone."""
     old = container(project, service, number, labels={label.CONFIG_HASH: "old"})
