@@ -13,6 +13,7 @@ import os
 import select
 import time
 
+from wherry.base.errors import Unavailable
 from wherry.base.files import atomic_write, read_text, remove_if_exists
 from wherry.base.locks import FileLock
 from wherry.base.processes import process_identity
@@ -207,12 +208,10 @@ class HealthMonitor:
             self._poll.unregister(fd)
 
     def _judge(self, checked: _Checked, result: HealthResult) -> None:
-        import sqlite3
-
         run = checked.run
         checked.health = judge(checked.health, checked.check, result, run.started)
         checked.due = self._timer() + next_check(checked.health, checked.check, run.started, self._clock())
         try:
             self._records.record(run, checked.health, result)
-        except sqlite3.OperationalError:
+        except Unavailable:
             return  # a full disk: what the container's health has become is said with the next result

@@ -7,11 +7,13 @@ import threading
 
 import pytest
 
+from wherry.base.errors import Unavailable
 from wherry.base.locks import FileLock, is_held
 from wherry.base.paths import Layout
 from wherry.engine.background import is_watching, monitor_note
 from wherry.engine.health import HealthCheck
 from wherry.engine.healthmonitor import HealthMonitor, write_check
+from wherry.engine.healthrecords import HealthRecords
 from wherry.engine.records import Container, ContainerRecords, ContainerState, NetworkState
 from wherry.engine.request import ContainerRequest
 from wherry.store import Database
@@ -57,12 +59,12 @@ class House:
             {"args": command},
         )
 
-    def monitor(self):
+    def monitor(self, records=HealthRecords):
         """In a thread, with a connection of its own, as another process has."""
 
         def watch():
             database = Database(self.layout.database)
-            HealthMonitor(self.layout, database, ContainerRecords(database, self.layout).health).run()
+            HealthMonitor(self.layout, database, records(database)).run()
             database.close()
 
         thread = threading.Thread(target=watch)
@@ -210,6 +212,22 @@ def test_a_runtime_that_is_missing_is_told_in_the_log(house):
     house.monitor()
     house.until(lambda: house.health("one") == "unhealthy")
     assert "No such file" in house.results("one")[0].output
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_end_the_monitor(house):
+    refused = []
+
+    class Full(HealthRecords):
+        def record(self, run, health, result):
+            if not refused:
+                refused.append(result)
+                raise Unavailable("cannot use the database: disk is full")
+            super().record(run, health, result)
+
+    house.run("one", "true")
+    house.monitor(Full)
+    house.until(lambda: house.health("one") == "healthy")
+    assert refused
 
 
 def test_the_lock_is_what_makes_it_one(house):
