@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Clock = Callable[[], int]
 
-__all__ = ["format_duration", "parse_rfc3339", "rfc3339", "system_clock"]
+__all__ = ["duration_text", "format_duration", "parse_rfc3339", "rfc3339", "system_clock"]
 
 _NANOSECONDS = 1_000_000_000
 _EPOCH_DAY = 719_163  # 1970-01-01 counted from 0001-01-01
@@ -87,6 +87,27 @@ def _day_number(year: int, month: int, day: int) -> int:
     """The day of the Gregorian calendar, counted from 0001-01-01 as 1; years are taken to begin in March."""
     year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
     return 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 306
+
+
+def duration_text(nanoseconds: int) -> str:
+    """As Go's `time.Duration` prints itself: `1m30s`, `1h0m0s`, `1.5s`, `200ms`, `0s`."""
+    if nanoseconds < 0:
+        return "-" + duration_text(-nanoseconds)
+    for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+        if 0 < nanoseconds < size * 1000:
+            return _fraction(nanoseconds, size) + unit
+    minutes, rest = divmod(nanoseconds, 60 * _NANOSECONDS)
+    hours, minutes = divmod(minutes, 60)
+    text = _fraction(rest, _NANOSECONDS) + "s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    return f"{hours}h{text}" if hours else text
+
+
+def _fraction(value: int, size: int) -> str:
+    whole, rest = divmod(value, size)
+    digits = str(rest).rjust(len(str(size)) - 1, "0").rstrip("0") if rest else ""
+    return f"{whole}.{digits}" if digits else str(whole)
 
 
 def format_duration(seconds: float) -> str:

@@ -7,8 +7,9 @@ merge, sequences append, scalars are replaced, and sequences whose items have an
 
 from __future__ import annotations
 
+from wherry.base.clock import duration_text
 from wherry.compose.tree import OVERRIDE, RAW, RESET, Node, invalid, nearest
-from wherry.compose.units import duration_text, go_text, parse_duration, parse_size
+from wherry.compose.units import go_text, parse_duration, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

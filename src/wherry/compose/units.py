@@ -1,4 +1,4 @@
-"""Byte sizes, durations and numbers as Compose reads them and as Go prints them."""
+"""Byte sizes and durations as Compose reads them, numbers as Go prints them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["duration_text", "go_text", "parse_duration", "parse_size"]
+__all__ = ["go_text", "parse_duration", "parse_size"]
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgtp]?i?b?)", re.IGNORECASE)
 _EXPONENTS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -45,28 +45,6 @@ def parse_duration(text: str) -> int:
     if not parts or "".join(number + unit for number, unit in parts) != rest:
         raise ValueError(text)
     return sign * sum(round(float(number) * _NANOSECONDS[unit]) for number, unit in parts)
-
-
-def duration_text(nanoseconds: int) -> str:
-    """As Go's `time.Duration` prints itself: `1m30s`, `1h0m0s`, `1.5s`, `200ms`, `0s`."""
-    if nanoseconds < 0:
-        return "-" + duration_text(-nanoseconds)
-    for unit in ("ns", "µs", "ms"):
-        size = _NANOSECONDS[unit]
-        if 0 < nanoseconds < size * 1000:
-            return _fraction(nanoseconds, size) + unit
-    hours, rest = divmod(nanoseconds, _NANOSECONDS["h"])
-    minutes, rest = divmod(rest, _NANOSECONDS["m"])
-    text = _fraction(rest, _NANOSECONDS["s"]) + "s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    return f"{hours}h{text}" if hours else text
-
-
-def _fraction(value: int, size: int) -> str:
-    whole, rest = divmod(value, size)
-    digits = str(rest).rjust(len(str(size)) - 1, "0").rstrip("0") if rest else ""
-    return f"{whole}.{digits}" if digits else str(whole)
 
 
 def go_text(value: Any) -> str:

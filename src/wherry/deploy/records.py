@@ -16,6 +16,7 @@ from wherry.deploy.model import Application, Environment, Instance, Revision, Ve
 from wherry.deploy.schema import COMPONENT, MIGRATIONS
 from wherry.deploy.secrets import Vault
 from wherry.deploy.target import Secret
+from wherry.store import Duplicate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,8 +91,6 @@ class Records:
 
     def add_version(self, version: Version, secrets: Mapping[str, str] | None = None) -> None:
         """Keep a version, with the secrets of its own model. Raises Conflict where the label is taken."""
-        import sqlite3
-
         place = f"version {version.application}/{version.label}"
         row = (
             *(version.application, version.label, version.created, json.dumps(version.model)),
@@ -101,7 +100,7 @@ class Records:
         try:
             with self.database.write() as connection:
                 connection.execute("INSERT INTO application_versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        except sqlite3.IntegrityError:
+        except Duplicate:
             self.application(version.application)
             raise Conflict(
                 f"application {version.application} has a version {version.label}", hint="choose another --label"

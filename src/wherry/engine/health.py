@@ -6,6 +6,7 @@ nanoseconds.
 
 from __future__ import annotations
 
+from wherry.base.clock import duration_text
 from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -111,23 +112,4 @@ def show_output(data: bytes, *, cut: bool) -> str:
 
 def timed_out(check: HealthCheck, output: str) -> str:
     """What the log says of a check that was killed."""
-    return f"Health check exceeded timeout ({_go_duration(check.timeout)})" + (f": {output}" if output else "")
-
-
-def _go_duration(nanoseconds: int) -> str:
-    """As Go prints a time.Duration: `1m30s`, `2s`, `300ms`, `1.5s`."""
-    if nanoseconds < _SECOND:
-        unit, size = next(
-            (unit, size) for unit, size in (("ms", 1_000_000), ("µs", 1000), ("ns", 1)) if nanoseconds >= size
-        )
-        return f"{_decimal(nanoseconds, size)}{unit}"
-    minutes, rest = divmod(nanoseconds, 60 * _SECOND)
-    hours, minutes = divmod(minutes, 60)
-    shown = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
-    return f"{shown}{_decimal(rest, _SECOND)}s"
-
-
-def _decimal(number: int, unit: int) -> str:
-    whole, part = divmod(number, unit)
-    digits = f"{part:0{len(str(unit)) - 1}d}".rstrip("0")
-    return f"{whole}.{digits}" if digits else str(whole)
+    return f"Health check exceeded timeout ({duration_text(check.timeout)})" + (f": {output}" if output else "")

@@ -80,11 +80,12 @@ class Images:
                 " - image is referenced in multiple repositories"
             )
         self._refuse_while_used(image, text, force=force)
-        if not image.names and (owner := self._kept().get(image.manifest_digest)):
+        owner = self._kept().get(image.manifest_digest)
+        if owner and not image.names:
             raise Conflict(f"conflict: unable to delete {image.id[7:19]} (cannot be forced) - {owner} needs it")
         removals = [line for name in image.names for line in self._untag(name, image)]
         removals += [line for called in image.digests if not image.names for line in self._forget(called, image)]
-        if self.users(image) or image.manifest_digest in self._kept():
+        if owner or self.users(image):
             return removals  # what it holds is still needed
         self._store.images.remove(image.manifest_digest)
         self._store.collect()

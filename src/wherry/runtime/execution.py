@@ -7,7 +7,7 @@ import os
 
 from wherry.base.errors import CommandFailed, CommandNotExecutable, Unavailable, WherryError
 from wherry.base.files import atomic_write, remove_if_exists
-from wherry.runtime.failures import launch_failure
+from wherry.runtime.failures import launch_failure, logged_complaint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,13 +79,8 @@ def _wait(child: Any) -> int:
 
 
 def _logged_failure(path: str) -> WherryError | None:
-    """What the runtime said of itself, as opposed to what the command wrote."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line for line in file if '"level":"error"' in line]
-    except FileNotFoundError:
-        return None
-    return launch_failure(lines[-1], "exec") if lines else None
+    complaint = logged_complaint(path)
+    return launch_failure(complaint, "exec") if complaint else None
 
 
 def run_to_end(

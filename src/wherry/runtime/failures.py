@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wherry.base.errors import CommandNotExecutable, CommandNotFound, WherryError
+from wherry.base.files import read_text
 
-__all__ = ["launch_failure"]
+__all__ = ["launch_failure", "logged_complaint", "reason"]
 
 _NOT_FOUND = ("executable file not found", "no such file or directory")
 _NOT_EXECUTABLE = ("permission denied", "is a directory", "exec format error", "not a directory")
@@ -12,9 +13,9 @@ _NOT_EXECUTABLE = ("permission denied", "is a directory", "exec format error", "
 
 def launch_failure(message: str, what: str = "create") -> WherryError:
     """The error for a runtime that could not start a process, in the words that Docker's users know."""
-    reason = _reason(message)
-    text = f"OCI runtime {what} failed: {reason}"
-    low = reason.lower()
+    why = reason(message)
+    text = f"OCI runtime {what} failed: {why}"
+    low = why.lower()
     if "chdir to cwd" in low:
         return CommandNotExecutable(text, hint="the working directory is not in the container")
     if "exec" in low and any(words in low for words in _NOT_FOUND):
@@ -24,7 +25,12 @@ def launch_failure(message: str, what: str = "create") -> WherryError:
     return WherryError(text)
 
 
-def _reason(message: str) -> str:
+def logged_complaint(path: str) -> str:
+    """The last error in the runtime's log (JSON): what it said of itself, not what a command wrote; empty for none."""
+    return next((line for line in reversed(read_text(path).splitlines()) if '"level":"error"' in line), "")
+
+
+def reason(message: str) -> str:
     """The last line that says something, without the runtime's log decoration."""
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     if not lines:

@@ -11,6 +11,7 @@ import signal
 
 from wherry.base.files import read_text, remove_if_exists
 from wherry.base.processes import is_living, process_identity, wait_for_end
+from wherry.runtime.failures import logged_complaint, reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,9 +79,9 @@ class Probe:
         words where the command could not be run. What the command left behind may go on writing; nobody listens."""
         self.read()
         status = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-        words = _complaint(f"{self._bundle}/probe-log") if status else ""
+        complaint = logged_complaint(f"{self._bundle}/probe-log") if status else ""
         self.close()
-        return (None, words) if words else (status if status >= 0 else 128 - status, "")
+        return (None, reason(complaint)) if complaint else (status if status >= 0 else 128 - status, "")
 
     def close(self) -> None:
         """Give the descriptors back and take the notes away."""
@@ -99,19 +100,6 @@ def _spawn(argv: list[str], output: int) -> int:
     ]
     ignored = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python, and by what it starts unless told otherwise
     return os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsid=True, setsigdef=ignored)
-
-
-def _complaint(log: str) -> str:
-    """What the runtime said of itself, as opposed to what the command wrote."""
-    lines = [line for line in read_text(log).splitlines() if '"level":"error"' in line]
-    if not lines:
-        return ""
-    import json
-
-    try:
-        return str(json.loads(lines[-1])["msg"])
-    except (ValueError, KeyError):
-        return lines[-1]
 
 
 def end_probe(bundle: str) -> None:

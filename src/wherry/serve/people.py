@@ -10,16 +10,14 @@ import hashlib
 import hmac
 import re
 import secrets
-from functools import cache
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.values import NamedTuple
+from wherry.registry.accounts import hash_password, nobody_hash, verify_password
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from argon2 import PasswordHasher
 
     from wherry.store.database import Database
 
@@ -149,7 +147,7 @@ class People:
         """The token of a new session, empty where name or password is wrong: both take as long."""
         with self._database.read() as connection:
             row = connection.execute("SELECT hash FROM people WHERE name = ?", (name,)).fetchone()
-        is_right = _verify(row[0] if row else _nobody(), password)
+        is_right, _ = verify_password(row[0] if row else nobody_hash(), password)
         if row is None or not is_right:
             return ""
         token, now = secrets.token_urlsafe(32), self._clock()
@@ -216,29 +214,7 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-@cache
-def _hasher() -> PasswordHasher:
-    from argon2 import PasswordHasher as Hasher
-
-    return Hasher()
-
-
 def _hash(password: str) -> str:
     if len(password) < _SHORTEST:
         raise InvalidInput(f"the password has fewer than {_SHORTEST} characters")
-    return _hasher().hash(password)
-
-
-@cache
-def _nobody() -> str:
-    """The hash of a password that nobody has, so that an unknown name takes as long as a wrong password."""
-    return _hasher().hash(secrets.token_urlsafe(32))
-
-
-def _verify(known: str, password: str) -> bool:
-    from argon2.exceptions import VerificationError
-
-    try:
-        return _hasher().verify(known, password)
-    except VerificationError:
-        return False
+    return hash_password(password)

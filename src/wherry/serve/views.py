@@ -67,7 +67,7 @@ class Chart(NamedTuple):
 
 
 class DeploymentView(NamedTuple):
-    """One deployment; `can_return` says whether a rollback to what was before it is possible."""
+    """One deployment; `started` is seconds since 1970, `result` empty while it is under way."""
 
     number: int
     kind: str

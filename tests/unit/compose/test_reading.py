@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wherry.base.clock import duration_text
 from wherry.base.errors import InvalidInput
 from wherry.compose.document import parse_documents
 from wherry.compose.dotenv import parse_environment_file, parse_raw
 from wherry.compose.rendering import to_yaml
 from wherry.compose.tree import plain
-from wherry.compose.units import duration_text, go_text, parse_duration, parse_size
+from wherry.compose.units import go_text, parse_duration, parse_size
 
 
 def read(text):

@@ -33,9 +33,9 @@ __all__ = [
     "whose",
 ]
 
-ENVIRONMENT = "org.wherry.environment"
-INSTANCE = "org.wherry.instance"
-VERSION = "org.wherry.version"
+ENVIRONMENT = "io.wherry.environment"
+INSTANCE = "io.wherry.instance"
+VERSION = "io.wherry.version"
 ACCESSORIES = "accessories"
 RELEASE = "release"
 _SHARED = "accessories-"  # begins the keys of networks that are the accessories'
