@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from composed import Composed, project_of
 from wherry.base.clock import parse_rfc3339
 
 HEAD = "x-s: &s {image: tiny, network_mode: none, stop_grace_period: 0s, command: sleep 1000}\n"
@@ -21,24 +22,8 @@ volumes: {data: }
 """
 
 
-class Composed:
-    """Runs `wherry compose` in a directory of its own, and takes the project down at the end."""
-
-    def __init__(self, wherry, directory):
-        self.wherry, self.directory = wherry, directory
-        self.name = os.path.basename(directory)
-
-    def write(self, text, name="compose.yaml"):
-        with open(f"{self.directory}/{name}", "w") as file:
-            file.write(HEAD + text)
-
-    def __call__(self, *arguments, **options):
-        return self.wherry("compose", *arguments, cwd=self.directory, **options)
-
-    def start(self, *arguments, **options):
-        return self.wherry.start(
-            "compose", *arguments, cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
-        )
+class Project(Composed):
+    head = HEAD
 
     def containers(self):
         return {one["Name"]: one for one in map(json.loads, self("ps", "-a", "--format", "json").out.splitlines())}
@@ -46,11 +31,8 @@ class Composed:
 
 @pytest.fixture
 def compose(wherry, tmp_path_factory, request):
-    directory = str(tmp_path_factory.mktemp("p" + request.node.name.partition("[")[0].replace("_", "")[4:20]))
-    project = Composed(wherry, directory)
-    yield project
-    project.write("services: {}\n")
-    project("down", "-v", "--remove-orphans", "-t", "0", check=False)
+    with project_of(Project, wherry, tmp_path_factory, request, prefix="p", check=False) as project:
+        yield project
 
 
 def builds(**steps):

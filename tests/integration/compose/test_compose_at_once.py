@@ -2,12 +2,13 @@
 
 import fcntl
 import json
-import os
 import random
 import subprocess
 import time
 
 import pytest
+
+from composed import Composed, project_of
 
 HEAD = "x-s: &s {image: tiny, stop_grace_period: 0s, command: sleep 1000}\n"
 PROJECT = """
@@ -19,23 +20,8 @@ volumes: {data: }
 """
 
 
-class Composed:
-    """Runs `wherry compose` in a directory of its own."""
-
-    def __init__(self, wherry, directory):
-        self.wherry, self.directory = wherry, directory
-        self.name = os.path.basename(directory)
-
-    def write(self, text):
-        with open(f"{self.directory}/compose.yaml", "w") as file:
-            file.write(HEAD + text)
-
-    def __call__(self, *arguments, **options):
-        return self.wherry("compose", *arguments, cwd=self.directory, **options)
-
-    def start(self, *arguments):
-        pipe = subprocess.PIPE
-        return self.wherry.start("compose", *arguments, cwd=self.directory, stdout=pipe, stderr=subprocess.STDOUT)
+class Project(Composed):
+    head = HEAD
 
     def states(self):
         shown = self.wherry("ps", "-a", "--format", "{{json .}}", "--filter", f"name={self.name}")
@@ -48,11 +34,8 @@ class Composed:
 
 @pytest.fixture
 def compose(wherry, tmp_path_factory, request):
-    directory = str(tmp_path_factory.mktemp("o" + request.node.name.partition("[")[0].replace("_", "")[4:20]))
-    project = Composed(wherry, directory)
-    yield project
-    project.write("services: {}\n")
-    project("down", "-v", "--remove-orphans", "-t", "0")
+    with project_of(Project, wherry, tmp_path_factory, request, prefix="o") as project:
+        yield project
     assert project.states() == {}
     assert project.resources("network") == []
 

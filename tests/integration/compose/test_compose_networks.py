@@ -1,11 +1,12 @@
 """Networks of Compose projects with real containers: names, addresses, several networks, and nothing left behind."""
 
 import json
-import os
 import random
 import time
 
 import pytest
+
+from composed import Composed, project_of
 
 HEAD = "x-s: &s {image: tiny, stop_grace_period: 0s, command: sleep 1000}\n"
 ADDRESSES = (
@@ -15,19 +16,8 @@ ADDRESSES = (
 REACH = 'use IO::Socket::INET; IO::Socket::INET->new(PeerAddr=>"%s:80", Timeout=>2) or exit 1; print "reached"'
 
 
-class Composed:
-    """Runs `wherry compose` in a directory of its own."""
-
-    def __init__(self, wherry, directory):
-        self.wherry, self.directory = wherry, directory
-        self.name = os.path.basename(directory)
-
-    def write(self, text):
-        with open(f"{self.directory}/compose.yaml", "w") as file:
-            file.write(HEAD + text)
-
-    def __call__(self, *arguments, **options):
-        return self.wherry("compose", *arguments, cwd=self.directory, **options)
+class Project(Composed):
+    head = HEAD
 
     def addresses(self, service, *names):
         lines = self("exec", "-T", service, "perl", "-e", ADDRESSES, *names).out.splitlines()
@@ -46,11 +36,8 @@ class Composed:
 
 @pytest.fixture
 def compose(wherry, tmp_path_factory, request):
-    directory = str(tmp_path_factory.mktemp("n" + request.node.name.partition("[")[0].replace("_", "")[4:20]))
-    project = Composed(wherry, directory)
-    yield project
-    project.write("services: {}\n")
-    project("down", "-v", "--remove-orphans", "-t", "0")
+    with project_of(Project, wherry, tmp_path_factory, request, prefix="n") as project:
+        yield project
     assert project.networks() == set()
     assert [line for line in wherry.leftovers() if "/sys/class/net/" in line or "aardvark" in line] == []
 
