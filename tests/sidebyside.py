@@ -110,6 +110,8 @@ class Docker:
         self._daemon.wait(30)
         self._log.close()
         self._ip("link", "del", BRIDGE)
+        namespace = f"{self.directory}/exec/netns/default"  # which the daemon leaves mounted
+        subprocess.run(["umount", "-l", namespace], check=False, capture_output=True)
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
