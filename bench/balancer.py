@@ -15,8 +15,9 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+
+import bench
 
 from wherry.base.paths import Layout
 from wherry.base.progress import nobody
@@ -24,7 +25,7 @@ from wherry.deploy.balancer import Listener
 from wherry.deploy.haproxy import HAProxy
 from wherry.deploy.routing import Check, Pool, Rule, Section, Server
 
-SERVERS = """
+DEFAULTS = """
 global
   maxconn 4000
 defaults
@@ -32,27 +33,22 @@ defaults
   timeout client 1m
   timeout server 1m
   timeout connect 1s
-frontend servers
-  bind 127.0.0.1:{first}
-  bind 127.0.0.1:{second}
-  http-request return status 200 content-type text/plain string "{body}"
 """
-BY_HAND = """
-global
-  maxconn 4000
-defaults
-  mode http
-  timeout client 1m
-  timeout server 1m
-  timeout connect 1s
+SERVERS = f"""{DEFAULTS}
+frontend servers
+  bind 127.0.0.1:{{first}}
+  bind 127.0.0.1:{{second}}
+  http-request return status 200 content-type text/plain string "{{body}}"
+"""
+BY_HAND = f"""{DEFAULTS}
 frontend web
-  bind 127.0.0.1:{port}
+  bind 127.0.0.1:{{port}}
   default_backend servers
 backend servers
   balance roundrobin
   option httpchk GET /
-  server one 127.0.0.1:{first} check inter 1s
-  server two 127.0.0.1:{second} check inter 1s
+  server one 127.0.0.1:{{first}} check inter 1s
+  server two 127.0.0.1:{{second}} check inter 1s
 """
 
 
@@ -126,61 +122,70 @@ def resident(pid):
         return int(re.search(r"VmRSS:\s+([0-9]+)", file.read())[1]) / 1024
 
 
-def main():
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--root", default="", help="an installation of its own (default: a new one)")
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--seconds", type=int, default=4)
-    options = options.parse_args()
-    directory = tempfile.mkdtemp(prefix="wherry-bench-")
-    root = os.path.realpath(options.root or f"{directory}/root")
+def measure(directory, options):
+    root = os.path.realpath(options.root or f"{directory}/wherry")
     layout = Layout(root, f"{root}-run")
     environment = {**os.environ, "WHERRY_ROOT": layout.root, "WHERRY_RUN": layout.run}
     first, second, by_hand = free_port(), free_port(), free_port()
     balancer = HAProxy(layout, Listener("127.0.0.1", free_port()), nobody)
     port = balancer.ensure().http
     try:
-        body = "x" * 1000
-        run_haproxy(environment, "servers", SERVERS.format(first=first, second=second, body=body), directory)
+        run_haproxy(environment, "servers", SERVERS.format(first=first, second=second, body="x" * 1000), directory)
         run_haproxy(environment, "by-hand", BY_HAND.format(port=by_hand, first=first, second=second), directory)
         for each in (first, second, by_hand):
             wait_for(each)
         balancer.apply(section(first, second))
-        print("| what | hand-written | Wherry's | ratio |\n|---|---|---|---|")
-        for close, connections in ((False, 16), (False, 100), (True, 16)):
-            figures = {by_hand: [], port: []}
-            for _ in range(options.rounds):
-                for each in figures:
-                    figures[each].append(requests_per_second(each, options.seconds, connections, close))
-            theirs, ours = statistics.median(figures[by_hand]), statistics.median(figures[port])
-            kind = "a connection each" if close else "keep-alive"
-            print(f"| requests/s, {connections} at once, {kind} | {theirs:,.0f} | {ours:,.0f} | {ours / theirs:.2f} |")
-        memory = resident(process_of(layout))
-        same = statistics.median(timed(lambda: balancer.apply(section(first, second))) for _ in range(21))
-        weights = statistics.median(timed(lambda w=w: balancer.apply(section(first, second, w))) for w in range(1, 22))
-        states = statistics.median(timed(lambda: balancer.states("bench")) for _ in range(21))
-        log = timed(lambda: sum(1 for _ in balancer.access("bench")))
-        recent = timed(lambda: sum(1 for _ in balancer.access("bench", time.time() - 1)))
-        records = sum(1 for _ in balancer.access("bench"))
-        back = []
-        for _ in range(3):
-            os.kill(process_of(layout), signal.SIGKILL)
-            began = time.perf_counter()
-            while not balancer.running():
-                time.sleep(0.005)
-            back.append(time.perf_counter() - began)
-        print(
-            f"\nmemory {memory:.0f} MB; apply {1000 * same:.0f} ms (nothing new), {1000 * weights:.0f} ms (a weight);"
-        )
-        print(
-            print(f"states {1000 * states:.0f} ms; reading {records} records {log:.2f} s, one second {recent:.2f} s;")
-        )
-        print(f"back after kill -9 in {statistics.median(back):.2f} s (median of 3)")
+        compare(by_hand, port, options)
+        describe(balancer, layout, first, second)
     finally:
         for name in ("servers", "by-hand"):
             wherry(environment, "rm", "-f", name, check=False)
         balancer.remove("bench")
         balancer.stop()
+
+
+def compare(by_hand, port, options):
+    print("| what | hand-written | Wherry's | ratio |\n|---|---|---|---|")
+    for close, connections in ((False, 16), (False, 100), (True, 16)):
+        figures = {by_hand: [], port: []}
+        for _ in range(options.rounds):
+            for each in figures:
+                figures[each].append(requests_per_second(each, options.seconds, connections, close))
+        theirs, ours = statistics.median(figures[by_hand]), statistics.median(figures[port])
+        kind = "a connection each" if close else "keep-alive"
+        print(f"| requests/s, {connections} at once, {kind} | {theirs:,.0f} | {ours:,.0f} | {ours / theirs:.2f} |")
+
+
+def describe(balancer, layout, first, second):
+    """What it costs to change, to ask and to lose it."""
+    memory = resident(process_of(layout))
+    same = statistics.median(timed(lambda: balancer.apply(section(first, second))) for _ in range(21))
+    weights = statistics.median(timed(lambda w=w: balancer.apply(section(first, second, w))) for w in range(1, 22))
+    states = statistics.median(timed(lambda: balancer.states("bench")) for _ in range(21))
+    log = timed(lambda: sum(1 for _ in balancer.access("bench")))
+    recent = timed(lambda: sum(1 for _ in balancer.access("bench", time.time() - 1)))
+    records = sum(1 for _ in balancer.access("bench"))
+    back = statistics.median(timed(lambda: kill(balancer, layout)) for _ in range(3))
+    print(f"\nmemory {memory:.0f} MB; apply {1000 * same:.0f} ms (nothing new), {1000 * weights:.0f} ms (a weight);")
+    print(f"states {1000 * states:.0f} ms; reading {records} records {log:.2f} s, one second {recent:.2f} s;")
+    print(f"back after kill -9 in {back:.2f} s (median of 3)")
+
+
+def kill(balancer, layout):
+    """Kill it, and return when it is back."""
+    os.kill(process_of(layout), signal.SIGKILL)
+    while not balancer.running():
+        time.sleep(0.005)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", default="", help="an installation of its own (default: a new one)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4)
+    options = parser.parse_args()
+    with bench.place() as directory:
+        measure(directory, options)
 
 
 if __name__ == "__main__":
