@@ -142,7 +142,9 @@ class Environments:
         """A new environment that runs a version. Raises Conflict where name or host are taken."""
         check_name("environment", name)
         self._records.version(application, version)
-        given = Settings({}).with_changes(parse_assignments(f"{key}={value}" for key, value in (settings or {}).items()))
+        given = Settings({}).with_changes(
+            parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
+        )
         host = (host or f"{name}.localhost").lower()
         new = Environment(
             name, application, host, self._parts.clock(), settings=given.given, size=max(1, given.count("min"))
@@ -248,7 +250,9 @@ class Environments:
         if one == other:
             raise InvalidInput(f"{one} cannot be swapped with itself")
         if dry_run:
-            return Outcome(one, tuple(sentences(plan_swap(self._intents.swap(self.get(one), self.get(other)).wish).stages)))
+            return Outcome(
+                one, tuple(sentences(plan_swap(self._intents.swap(self.get(one), self.get(other)).wish).stages))
+            )
         with self._held(one, other):
             intent = self._intents.swap(self._alive(one), self._alive(other))
             return self._begin(one, intent)
@@ -405,9 +409,7 @@ class Environments:
     def _alive(self, name: str) -> Environment:
         environment = self.get(name)
         if environment.terminated:
-            raise NotFound(
-                f"environment {name} is terminated", hint=f"`wherry env restore {name}` brings it back"
-            )
+            raise NotFound(f"environment {name} is terminated", hint=f"`wherry env restore {name}` brings it back")
         return environment
 
     # --- locks

@@ -184,7 +184,8 @@ class Intents:
         for service, image in version.images.items():
             if image in missing:
                 raise NotFound(
-                    f"the image of {service} of version {version.label} is not here any more", hint="deploy a new version"
+                    f"the image of {service} of version {version.label} is not here any more",
+                    hint="deploy a new version",
                 )
 
     def _check_hosts(self, name: str, hosts: object) -> None:
@@ -208,7 +209,9 @@ class Intents:
     def _steady(self, environment: Environment) -> Wish:
         """What there is, as what is wanted, too."""
         if not environment.revision:
-            raise Conflict(f"no version runs on {environment.name}", hint=f"`wherry deploy {environment.name}` changes that")
+            raise Conflict(
+                f"no version runs on {environment.name}", hint=f"`wherry deploy {environment.name}` changes that"
+            )
         return self._wish(environment)._replace(
             revision=environment.revision,
             version=environment.version,
@@ -220,7 +223,9 @@ class Intents:
     def scale(self, environment: Environment, size: int) -> Intent | None:
         """So many instances; None where there are."""
         wish = self._steady(environment)._replace(size=size)
-        rows = [one for one in self._records.instances(environment.name) if one.revision == wish.revision and one.serves]
+        rows = [
+            one for one in self._records.instances(environment.name) if one.revision == wish.revision and one.serves
+        ]
         return None if size == environment.size == len(rows) else Intent("scale", wish, converge)
 
     def mend(self, environment: Environment, dead: Mapping[str, str]) -> Intent | None:

@@ -156,9 +156,7 @@ class Membership:
         """The version's own, and those of the environment, which take their place where they have the same name."""
         from wherry.deploy.target import Secret
 
-        found = {
-            name: Secret(name, value, file=True) for name, value in self._records.version_secrets(version).items()
-        }
+        found = {name: Secret(name, value, file=True) for name, value in self._records.version_secrets(version).items()}
         return tuple({**found, **{one.name: one for one in self._records.secrets(environment, revision)}}.values())
 
 

@@ -60,7 +60,9 @@ class Stepping(NamedTuple):
         changed = self.parts.target.ensure_accessories(wish, nobody, replace=step.replace)
         if changed:
             which = f"accessory {changed[0]} differs" if len(changed) == 1 else f"accessories {_and(changed)} differ"
-            words = f"The {which} from what runs and was left as it is; `wherry deploy --replace-accessories` replaces it."
+            words = (
+                f"The {which} from what runs and was left as it is; `wherry deploy --replace-accessories` replaces it."
+            )
             self.tell("WARN", words)
             self.progress(Warned(words))
 

@@ -23,9 +23,7 @@ _JUDGE_SECONDS = 5.0  # between two readings of the log
 _FEWEST = 20  # requests that a share or a percentile is judged by
 
 
-def watch(
-    parts: Parts, membership: Membership, environment: str, step: Evaluate, look: Callable[[], None]
-) -> None:
+def watch(parts: Parts, membership: Membership, environment: str, step: Evaluate, look: Callable[[], None]) -> None:
     """Return when the time of the trial is over. Raises OperationFailed as soon as the version does badly.
 
     `look` is called every second, and may raise.
