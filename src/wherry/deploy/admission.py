@@ -1,4 +1,4 @@
-"""Whether an instance may get requests: it answers as configured, so many times in a row, and nothing of it has died."""
+"""Whether an instance may get requests: it answers as configured, several times in a row, and none of it has died."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from wherry.base.locks import FileLock, is_held
 from wherry.base.progress import Finished, Started, nobody
 from wherry.base.values import NamedTuple
 from wherry.deploy.intents import Intent, Intents
-from wherry.deploy.model import Deployment, Environment, Revision, check_name
+from wherry.deploy.model import Deployment, Environment, check_name
 from wherry.deploy.operations import Operations
 from wherry.deploy.plan import plan_swap
 from wherry.deploy.settings import Settings, parse_assignments

@@ -35,8 +35,8 @@ __all__ = ["Intent", "Intents"]
 class Intent(NamedTuple):
     """`plan` takes the wish, the members as they are found, and the number of the first new instance.
 
-    With a `revision` (its number and the wish's are still to be given) it is a deployment. `status` is the environment's
-    meanwhile.
+    With a `revision` (its number and the wish's are still to be given) it is a deployment. `status` is what the
+    environment's is meanwhile.
     """
 
     kind: str

@@ -1,7 +1,7 @@
 """Which instances an environment has, and which of them get requests: rows first, then the balancer.
 
-The rows say what the balancer is to hold. Whoever changes them applies them afterwards; where that was cut off, applying
-them again, by anybody, mends it.
+The rows say what the balancer is to hold. Whoever changes them applies them afterwards; where that was cut off,
+applying them again, by anybody, mends it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Carrying operations out: their steps, stage by stage, and the way back where one fails or somebody asks for its end.
 
-Whoever calls holds the environment's lock. What is done is in the journal before and after each step, so an operation
-that was cut off is known by having not ended while nobody holds the lock; carrying it out again ends it or takes it back.
+Whoever calls holds the environment's lock. What is done is in the journal before and after each step. An operation that
+was cut off is known by having not ended while nobody holds the lock; carrying it out again ends it or takes it back.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Operations:
         return self.carry_out(turned_back) if turned_back else self._end(operation, "broken", why)
 
     def carry_out(self, operation: Operation) -> Operation:
-        """Do what is left of it. What it came to is in its state: done, undone (taken back) or broken, and its cause."""
+        """Do what is left of it. Its state says what it came to: done, undone (taken back) or broken, with a cause."""
         while True:
             try:
                 self._do_what_is_left(operation)

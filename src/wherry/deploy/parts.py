@@ -1,4 +1,4 @@
-"""What operations on environments work with, as one value: records, target, balancer, versions, and the outside world."""
+"""What operations on environments work with, as one value: records, target, balancer, versions, clock."""
 
 from __future__ import annotations
 

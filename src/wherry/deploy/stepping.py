@@ -128,7 +128,7 @@ class Stepping(NamedTuple):
         from wherry.deploy.trial import watch
 
         del task
-        watch(self.parts, self.membership, self._environment, step, self.look)
+        watch(self.parts, self._environment, step, self.look)
 
     # --- the environment
 

@@ -11,7 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wherry.deploy.membership import Membership
     from wherry.deploy.parts import Parts
     from wherry.deploy.steps import Evaluate
     from wherry.deploy.traffic import RequestStats
@@ -23,7 +22,7 @@ _JUDGE_SECONDS = 5.0  # between two readings of the log
 _FEWEST = 20  # requests that a share or a percentile is judged by
 
 
-def watch(parts: Parts, membership: Membership, environment: str, step: Evaluate, look: Callable[[], None]) -> None:
+def watch(parts: Parts, environment: str, step: Evaluate, look: Callable[[], None]) -> None:
     """Return when the time of the trial is over. Raises OperationFailed as soon as the version does badly.
 
     `look` is called every second, and may raise.
@@ -35,14 +34,12 @@ def watch(parts: Parts, membership: Membership, environment: str, step: Evaluate
         look()
         if now >= judged + _JUDGE_SECONDS:
             judged = now
-            _judge(parts, membership, environment, step, settings, began)
+            _judge(parts, environment, step, settings, began)
         parts.pause(min(_LOOK_SECONDS, began + step.seconds - now))
-    _judge(parts, membership, environment, step, settings, began)
+    _judge(parts, environment, step, settings, began)
 
 
-def _judge(
-    parts: Parts, membership: Membership, environment: str, step: Evaluate, settings: Settings, since: float
-) -> None:
+def _judge(parts: Parts, environment: str, step: Evaluate, settings: Settings, since: float) -> None:
     names = {one.name for one in parts.records.instances(environment) if one.revision == step.revision}
     for one in parts.target.observe(environment):
         if one.name in names and (why := hopelessness(one)):
@@ -51,13 +48,13 @@ def _judge(
         if state.instance in names and state.status == "down":
             raise OperationFailed(f"version {step.version} failed its trial: {state.instance}: {state.reason}")
     mine = (one for one in parts.balancer.access(environment, since) if one.instance in names)
-    if why := verdict(summarize(mine)[""], settings):
+    if why := verdict(summarize(mine).get(""), settings):
         raise OperationFailed(f"version {step.version} failed its trial: {why}")
 
 
-def verdict(stats: RequestStats, settings: Settings) -> str:
+def verdict(stats: RequestStats | None, settings: Settings) -> str:
     """What is wrong with how requests were answered; empty for nothing, and where there were too few to say."""
-    if stats.requests < _FEWEST:
+    if stats is None or stats.requests < _FEWEST:
         return ""
     failed = 100 * stats.status[4] / stats.requests
     if failed > settings.number("split.errors"):
