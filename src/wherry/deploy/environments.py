@@ -10,12 +10,14 @@ from contextlib import ExitStack, contextmanager
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed
 from wherry.base.locks import FileLock, is_held
-from wherry.base.progress import Finished, Started, nobody
+from wherry.base.progress import Finished, Started, Warned, nobody
 from wherry.base.values import NamedTuple
+from wherry.deploy.extension import parse_extension
 from wherry.deploy.intents import Intent, Intents
 from wherry.deploy.model import Deployment, Environment, check_name
 from wherry.deploy.operations import Operations
 from wherry.deploy.plan import plan_swap
+from wherry.deploy.sections import hosts_of
 from wherry.deploy.settings import Settings, parse_assignments
 from wherry.deploy.steps import sentences
 from wherry.deploy.telling import outcome
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wherry.base.progress import Sink
+    from wherry.deploy.extension import Extension
     from wherry.deploy.journal import Operation, StepRecord
     from wherry.deploy.model import Instance
     from wherry.deploy.parts import Parts
@@ -141,7 +144,6 @@ class Environments:
     ) -> Outcome:
         """A new environment that runs a version. Raises Conflict where name or host are taken."""
         check_name("environment", name)
-        self._records.version(application, version)
         given = Settings({}).with_changes(
             parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
         )
@@ -149,6 +151,7 @@ class Environments:
         new = Environment(
             name, application, host, self._parts.clock(), settings=given.given, size=max(1, given.count("min"))
         )
+        self._check_tls(new, parse_extension(self._records.version(application, version).model))
         if dry_run:
             self._records.check_host(host)
             intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
@@ -201,6 +204,8 @@ class Environments:
         def intend(environment: Environment) -> Intent | None:
             given = Settings(environment.settings).with_changes(changes)
             changed = environment._replace(settings=given.given)
+            if "tls" in changes and environment.revision:
+                self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
             if not dry_run and changed != environment:
                 self._records.change_environment(name, settings=given.given)
                 self._operations.membership.hold(name)
@@ -210,6 +215,13 @@ class Environments:
             return self._intents.scale(changed, size) if size != environment.size and environment.revision else None
 
         return self._operate(name, intend, dry_run=dry_run)
+
+    def _check_tls(self, environment: Environment, extension: Extension) -> None:
+        from wherry.deploy.tls import check_tls
+
+        hosts, now = hosts_of(environment, extension), self._parts.clock() / 1e9
+        for warning in check_tls(self._parts.layout, environment, hosts, self._parts.listener, now):
+            self._progress(Warned(warning))
 
     # --- operations on instances
 
