@@ -12,6 +12,7 @@
     │   └── HostileArchive  an archive tries to reach outside its root, or to exhaust the machine
     ├── ProgramFailed       a program that Wherry ran for its own purposes failed
     ├── StepFailed          a build step's own command failed (carries its exit code)
+    ├── OperationFailed     an operation on an environment failed; what holds now is in the message
     └── CommandFailed       a container's command could not be executed at all
         ├── CommandNotFound       no such file, or not on the PATH
         └── CommandNotExecutable  permission denied, a directory, wrong format
@@ -32,6 +33,7 @@ __all__ = [
     "HostileArchive",
     "InvalidInput",
     "NotFound",
+    "OperationFailed",
     "ProgramFailed",
     "StepFailed",
     "Unavailable",
@@ -102,6 +104,10 @@ class StepFailed(WherryError):
     def __init__(self, message: str, *, exit_code: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.exit_code = exit_code
+
+
+class OperationFailed(WherryError):
+    """An operation on an environment failed; what holds now is in the message."""
 
 
 class CommandFailed(WherryError):

@@ -7,6 +7,7 @@ constraints, RFC 5280 section 4.2.1.10), so that trusting it gives nothing else 
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 from wherry.base.errors import InvalidInput
 from wherry.base.files import atomic_write, ensure_directory, read_text
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-__all__ = ["CertificateFacts", "LocalAuthority", "certificate_facts"]
+__all__ = ["CertificateFacts", "LocalAuthority", "certificate_facts", "is_local", "read_bundle"]
 
 _DAYS, _RENEW_DAYS, _AUTHORITY_DAYS = 397, 30, 3650
+_LEAST_BITS = 2048  # of RSA; OpenSSL refuses fewer
 
 
 class CertificateFacts(NamedTuple):
@@ -67,6 +69,72 @@ def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(names.get_values_for_type(x509.DNSName))
 
 
+def is_local(host: str) -> bool:
+    """Whether the local authority may vouch for the host."""
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def read_bundle(certificate_pem: str, key_pem: str, now: float) -> str:
+    """A certificate, its chain and its key as one text: the key, then the certificate, then who issued it, and so on.
+
+    Raises InvalidInput where the key is not the certificate's, the chain is in disorder, or it is not valid at `now`
+    (seconds since 1970).
+    """
+    from cryptography import x509
+
+    try:
+        chain = x509.load_pem_x509_certificates(certificate_pem.encode())
+    except ValueError as error:
+        raise InvalidInput(f"the certificate cannot be read: {error}", hint="PEM is wanted") from None
+    key = _readable_key(key_pem)
+    pem = key + "".join(map(_certificate_pem, chain))
+    certificate_facts(pem)
+    _check_chain(chain)
+    begins, ends = chain[0].not_valid_before_utc, chain[0].not_valid_after_utc
+    if ends.timestamp() < now:
+        raise InvalidInput(f"the certificate expired on {ends:%Y-%m-%d}")
+    if begins.timestamp() > now:
+        raise InvalidInput(f"the certificate is not valid before {begins:%Y-%m-%d}")
+    return pem
+
+
+def _readable_key(pem: str) -> str:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        load_pem_private_key,
+    )
+
+    try:
+        key = load_pem_private_key(pem.encode(), None)
+    except TypeError:
+        raise InvalidInput("the private key has a passphrase", hint="`openssl pkey -in KEY` takes it off") from None
+    except ValueError as error:
+        raise InvalidInput(f"the private key cannot be read: {error}", hint="PEM is wanted") from None
+    if not isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
+        raise InvalidInput("the private key is of a kind that browsers do not take", hint="RSA and ECDSA keys are")
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < _LEAST_BITS:
+        raise InvalidInput(f"the private key has {key.key_size} bits, which is too few", hint=f"{_LEAST_BITS} at least")
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _check_chain(chain: Sequence[x509.Certificate]) -> None:
+    for one, issuer in pairwise(chain):
+        try:
+            one.verify_directly_issued_by(issuer)
+        except Exception:  # noqa: BLE001 (ValueError, TypeError, InvalidSignature: all of them mean that it is not so)
+            raise InvalidInput(
+                f"the chain is in disorder: {_name_of(issuer)} did not issue {_name_of(one)}, which comes before it",
+                hint="the certificate comes first, then the one that issued it, and so on",
+            ) from None
+
+
+def _name_of(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string() or f"certificate {certificate.serial_number:x}"
+
+
 class LocalAuthority:
     """A certificate authority in `directory`, made when it is first needed; its key never leaves it."""
 
@@ -84,7 +152,7 @@ class LocalAuthority:
         Raises InvalidInput for hosts that are neither `localhost` nor below it.
         """
         for host in hosts:
-            if host != "localhost" and not host.endswith(".localhost"):
+            if not is_local(host):
                 raise InvalidInput(
                     f"the local authority does not vouch for {host}", hint="only for localhost and names below it"
                 )

@@ -64,13 +64,18 @@ class Certificate(NamedTuple):
 
 
 class Section(NamedTuple):
-    """Everything one environment wants of the balancer. In `maintenance`, its hosts answer 503 with a page."""
+    """Everything one environment wants of the balancer. In `maintenance`, its hosts answer 503 with a page.
+
+    `challenges` are tokens and what `/.well-known/acme-challenge/TOKEN` answers on any host (RFC 8555 section 8.3): a
+    token is known to nobody but the authority.
+    """
 
     environment: str
     rules: tuple[Rule, ...] = ()
     pools: tuple[Pool, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     maintenance: bool = False
+    challenges: tuple[tuple[str, str], ...] = ()
 
 
 class ServerState(NamedTuple):

@@ -2,13 +2,16 @@
 
 Nothing of it looks at the source tree again: images are built or fetched and named by their identifiers, configs are
 part of the model, secrets are read now and handed over apart, to be kept encrypted. Images stay as long as the version.
+Hooks (`.platform/hooks`) are part of the model too.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 
-from wherry.base.errors import InvalidInput, NotFound
+from wherry.base.errors import InvalidInput, NotFound, WherryError
+from wherry.base.progress import Finished, Output, Started
 from wherry.base.values import NamedTuple
 from wherry.compose.adapter import WherryEngine
 from wherry.compose.building import plan_images
@@ -18,10 +21,12 @@ from wherry.compose.model import Project, Service
 from wherry.compose.project import load_project, without_unused
 from wherry.compose.readers import DiskSource
 from wherry.compose.requests import check_supported
+from wherry.deploy.hooks import KEY as HOOKS
+from wherry.deploy.hooks import read_hooks, run_hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from wherry.base.paths import Layout
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Content", "Versions"]
 
 _WEB = "web"
+_PREBUILD_TIMEOUT = 3600.0
 
 
 class Content(NamedTuple):
@@ -58,8 +64,10 @@ class Versions:
         A directory with a Dockerfile and no Compose file is a project of the one service `web`. Images that can be
         built are built (what has not changed comes from the cache), others are fetched where they are not here. The
         owner's name begins with `store.leases.VERSION`.
-        Raises NotFound where there is neither file.
+        The project's `prebuild` hooks have run before its files are read.
+        Raises NotFound where there is neither file, OperationFailed where a hook fails.
         """
+        hooks = self._prebuild(options, owner, progress, warn)
         project = without_unused(_load(options, warn))
         if not project.services:
             raise InvalidInput("the project has no service", hint="is every one in a profile that is not active?")
@@ -70,9 +78,18 @@ class Versions:
         wanted = plan_images(project, self._engine.image_ids(names), build=True)
         ensure_images(self._engine, project, wanted, progress)
         images = self._pin(project, owner)
-        return Content(
-            self._model(project, images), images, _secrets(project), revision(project.directory, project.environment)
-        )
+        model = {**self._model(project, images), **({HOOKS: hooks} if hooks else {})}
+        return Content(model, images, _secrets(project), revision(project.directory, project.environment))
+
+    def _prebuild(self, options: ProjectOptions, owner: str, progress: Sink, warn: Warn) -> dict[str, dict[str, str]]:
+        """Run the hooks that come before images are built; all hooks of the project."""
+        directory = _load(options, lambda _: None).directory
+        hooks = read_hooks(directory, warn)
+        if "prebuild" in hooks:
+            seen = {"WHERRY_SOURCE": directory, "WHERRY_VERSION": owner.rpartition("/")[2]}
+            with _told("hooks.prebuild", "Running prebuild hooks", progress) as output:
+                run_hooks({HOOKS: hooks}, "prebuild", {**options.environment, **seen}, output, _PREBUILD_TIMEOUT)
+        return hooks
 
     def _pin(self, project: Project, owner: str) -> dict[str, str]:
         """Keep the images for the owner; their identifiers by service."""
@@ -103,13 +120,25 @@ class Versions:
             "volumes": project.volumes,
             "secrets": {name: {} for name in project.secrets},
             "configs": {name: _content(name, one, project) for name, one in project.configs.items()},
-            **project.extensions,
+            **{name: one for name, one in project.extensions.items() if name != HOOKS},
         }
 
     def _exposed(self, image_id: str) -> list[dict[str, Any]]:
         engine = self._engine.opened()
         exposed = sorted(engine.images.config(engine.images.resolve(image_id)).config.exposed_ports or ())
         return [{"target": int(one.partition("/")[0])} for one in exposed if not one.endswith("/udp")][:1]
+
+
+@contextmanager
+def _told(task: str, title: str, progress: Sink) -> Iterator[Callable[[bytes], None]]:
+    """A task in the progress of what runs within, with its output."""
+    progress(Started(task, title))
+    try:
+        yield lambda data: progress(Output(task, 1, data))
+    except WherryError as error:
+        progress(Finished(task, error=error.message))
+        raise
+    progress(Finished(task))
 
 
 def _load(options: ProjectOptions, warn: Warn) -> Project:

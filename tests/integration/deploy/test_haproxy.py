@@ -273,6 +273,21 @@ def test_plain_requests_are_sent_to_https_where_that_is_wanted(balancer, listene
     assert headers["x-forwarded-port"] == str(listener.https)
 
 
+def test_challenges_of_authorities_are_answered_before_everything_else(balancer, listener, backends):
+    path = "/.well-known/acme-challenge/"
+    asked = (("first-1", "first-1.print"), ("second_2", "second_2.print"))
+    balancer.apply(section(server(backends[0]), secure=True, maintenance=True, challenges=asked))
+    for host in ("shop.localhost", "new.example.org"):
+        for token, answer in asked:
+            status, body, headers = get(listener.http, path + token, host)
+            assert (status, body, headers["Cache-Control"]) == (200, answer, "no-store")
+    balancer.apply(section(server(backends[0]), challenges=asked[1:]))
+    assert get(listener.http, path + "first-1")[1] == "i-1"
+    assert get(listener.http, path + "second_2")[1] == "second_2.print"
+    balancer.apply(section(server(backends[0])))
+    assert get(listener.http, path + "second_2")[1] == "i-1"
+
+
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_http2_with_tls_and_without(balancer, listener, backends, authority, tmp_path):
     balancer.apply(section(server(backends[0]), certificates=(authority.issue("shop", ("shop.localhost",)),)))

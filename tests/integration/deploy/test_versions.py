@@ -5,10 +5,11 @@ import subprocess
 
 import pytest
 
-from wherry.base.errors import Conflict, NotFound
+from wherry.base.errors import Conflict, NotFound, OperationFailed
 from wherry.base.paths import Layout
-from wherry.base.progress import nobody
+from wherry.base.progress import Finished, Output, nobody
 from wherry.compose.location import ProjectOptions
+from wherry.deploy.hooks import phases, run_hooks
 from wherry.deploy.versions import Versions
 from wherry.engine import open_engine
 from wherry.store.leases import VERSION
@@ -24,10 +25,10 @@ def write(directory, **files):
         (directory / name.replace("_", ".").replace("..", "_")).write_text(text)
 
 
-def build(versions, directory, label, **environment):
+def build(versions, directory, label, progress=nobody, **environment):
     said = []
     options = ProjectOptions(environment, str(directory))
-    return versions.build(options, f"{VERSION}shop/{label}", nobody, said.append), said
+    return versions.build(options, f"{VERSION}shop/{label}", progress, said.append), said
 
 
 def test_a_version_holds_all_that_it_needs(versions, tmp_path, wherry):
@@ -88,3 +89,33 @@ def test_the_revision_says_what_was_deployed(versions, tmp_path):
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "-q", "-m", "second"], check=True)
     assert not build(versions, tmp_path, "v1", **environment)[0].revision.endswith("-dirty")
+
+
+def hook(directory, name, text):
+    path = directory / ".platform/hooks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+def test_prebuild_hooks_make_what_is_built_and_the_others_are_kept(versions, tmp_path):
+    hook(tmp_path, "prebuild/make", "echo making $WHERRY_VERSION for $WHO; echo 'FROM tiny' >$WHERRY_SOURCE/Dockerfile")
+    hook(tmp_path, "predeploy/greet", "echo hello")
+    write(tmp_path, compose_yaml="services: {web: {build: .}}\nx-wherry-hooks: {postdeploy: {a: b}}\n")
+    events = []
+    content, _ = build(versions, tmp_path, "v9", events.append, WHO="me", PATH=os.environ["PATH"])
+    assert next(one.data for one in events if isinstance(one, Output)) == b"making v9 for me\n"
+    (tmp_path / ".platform/hooks/predeploy/greet").unlink()
+    said = bytearray()
+    run_hooks(content.model, "predeploy", {}, said.extend, 10)
+    assert said == b"hello\n"
+    assert phases(content.model) == {"prebuild", "predeploy"}
+
+
+def test_a_failing_prebuild_hook_ends_the_build(versions, tmp_path):
+    hook(tmp_path, "prebuild/check", "echo not today; exit 7")
+    write(tmp_path, Dockerfile="FROM tiny\n")
+    events = []
+    with pytest.raises(OperationFailed, match="prebuild hook check failed with exit code 7: not today"):
+        build(versions, tmp_path, "v9", events.append)
+    assert events[-1] == Finished("hooks.prebuild", error="the prebuild hook check failed with exit code 7: not today")

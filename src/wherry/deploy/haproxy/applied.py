@@ -20,6 +20,8 @@ PLAIN_SLOTS, STICKY_SLOTS = 96, 32
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?|\[[0-9a-f:.]+\]")
 _PATH = re.compile(r"/[!-~]*")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_ANSWER = re.compile(r"[A-Za-z0-9_-]{1,128}\.[A-Za-z0-9_-]{1,128}")
 _ADDRESS = re.compile(r"[0-9.]+|[0-9a-fA-F:.]+")
 
 
@@ -105,10 +107,14 @@ def _check(section: Section) -> None:
         _match(_NAME, certificate.name, "a certificate's name")
         if "PRIVATE KEY-----" not in certificate.pem or "-----BEGIN CERTIFICATE-----" not in certificate.pem:
             raise InvalidInput(f"certificate {certificate.name}: a private key and a certificate in PEM are needed")
+    for token, answer in section.challenges:
+        _match(_TOKEN, token, "the token of a challenge")
+        _match(_ANSWER, answer, "the answer to a challenge")
     for kind, listed in (
         ("rule", [rule.host + rule.path for rule in section.rules]),
         ("pool", names),
         ("certificate", [each.name for each in section.certificates]),
+        ("challenge", [token for token, _ in section.challenges]),
     ):
         if len(set(listed)) != len(listed):
             raise InvalidInput(f"{section.environment}: two of one {kind}'s name: {', '.join(sorted(listed))}")

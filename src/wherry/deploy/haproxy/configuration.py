@@ -11,7 +11,7 @@ from hashlib import sha256
 from wherry.base.values import NamedTuple
 from wherry.deploy.haproxy.applied import PLAIN_SLOTS, STICKY_SLOTS, Applied
 from wherry.deploy.haproxy.pages import MAINTENANCE, NO_SERVER, NOT_FOUND
-from wherry.deploy.haproxy.wanted import Wanted, wanted
+from wherry.deploy.haproxy.wanted import CHALLENGES, Wanted, wanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +123,9 @@ frontend web
   http-request set-var-fmt(txn.key) "%[var(txn.rules)]%[path]"
   http-request set-var(txn.route) var(txn.key),map_beg({files}/routes.map)
   http-request set-var(txn.slot) var(txn.route),field(1,:)
+  http-request set-var(txn.answer) path,map_str({files}/challenges.map) if {{ path_beg {challenges} }}
+  http-request return status 200 content-type application/octet-stream lf-string "%[var(txn.answer)]" \
+hdr Cache-Control no-store if {{ var(txn.answer) -m found }}
   http-request return status 404 content-type "text/html; charset=utf-8" lf-file {files}/not-found.html \
 hdr Cache-Control no-store unless {{ var(txn.slot) -m found }}
 {redirect}\
@@ -181,7 +184,7 @@ def _frontend(setting: Setting) -> str:
             f'  http-request redirect code 308 location "https://%[var(txn.host)]{port}%[pathq]"'
             " if { var(txn.route),field(3,:) -m str 1 } !{ ssl_fc }\n"
         )
-    return _FRONTEND.format(binds="\n".join(binds), files=FILES, redirect=redirect)
+    return _FRONTEND.format(binds="\n".join(binds), files=FILES, redirect=redirect, challenges=CHALLENGES)
 
 
 def _addresses(setting: Setting) -> list[tuple[str, str]]:

@@ -116,6 +116,7 @@ def encode_applied(applied: Applied) -> dict[str, Any]:
                 "pools": [_encode_pool(pool) for pool in section.pools],
                 "certificates": [list(certificate) for certificate in section.certificates],
                 "maintenance": section.maintenance,
+                "challenges": [list(challenge) for challenge in section.challenges],
             }
             for section in applied.sections.values()
         ],
@@ -138,6 +139,7 @@ def decode_applied(value: dict[str, Any]) -> Applied:
             tuple(_decode_pool(pool) for pool in each["pools"]),
             tuple(Certificate(*certificate) for certificate in each["certificates"]),
             each["maintenance"],
+            tuple((token, answer) for token, answer in each.get("challenges", ())),
         )
         for each in value["sections"]
     ]

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from wherry.deploy.haproxy.applied import Applied
     from wherry.deploy.routing import Check, Pool, Section, Server
 
-__all__ = ["MAPS", "Wanted", "WantedServer", "instance_prefix", "server_name", "wanted"]
+__all__ = ["CHALLENGES", "MAPS", "Wanted", "WantedServer", "instance_prefix", "server_name", "wanted"]
 
-MAPS = ("hosts", "routes", "checks", "codes", "sticky")
+MAPS = ("hosts", "routes", "checks", "codes", "sticky", "challenges")
+CHALLENGES = "/.well-known/acme-challenge/"
 
 
 class WantedServer(NamedTuple):
@@ -37,6 +38,7 @@ class Wanted(NamedTuple):
     - routes: ENVIRONMENT:RULES and the beginning of a path to SLOT:POOL:SECURE.
     - checks: slot to the health check's path. codes: SLOT/PREFIX of status codes that mean health.
     - sticky: SLOT/INSTANCE to the name of the server that may get the instance's sticky requests.
+    - challenges: the path that an authority asks to what it is answered.
     """
 
     servers: dict[str, dict[str, WantedServer]]
@@ -66,6 +68,7 @@ def wanted(applied: Applied) -> Wanted:
             servers[slot] = dict(_servers(section.environment, pool))
             _pool_maps(section.environment, slot, pool, maps)
         _rule_maps(section, slots, maps)
+        maps["challenges"] |= {CHALLENGES + token: answer for token, answer in section.challenges}
         for certificate in section.certificates:
             pem = _tidy(certificate.pem)
             certificates[f"{section.environment}.{certificate.name}.{_mark(pem)}.pem"] = pem

@@ -82,6 +82,10 @@ GOOD = Server("i-1", "10.0.0.2", 80)
         section("a", Pool("web", (GOOD._replace(port=0),))),
         section("a", Pool("web", (GOOD._replace(weight=257),))),
         section("a", certificates=(Certificate("own", "nothing"),)),
+        section("a", challenges=(("../x", "a.b"),)),
+        section("a", challenges=(("x", "a.b\ndel map"),)),
+        section("a", challenges=(("x", "no-point"),)),
+        section("a", challenges=(("x", "a.b"), ("x", "a.c"))),
     ],
 )
 def test_what_could_not_hold_is_refused_before_anything_changes(wrong):

@@ -17,12 +17,20 @@ SECTION = Section(
     (Pool("web", (Server("i-1", "10.0.0.2", 80, 7, draining=True),), Check("/up", "204", 1.5, 1, 1, 9), sticky=True),),
     (Certificate("own", PEM),),
     maintenance=True,
+    challenges=(("token", "token.print"),),
 )
 APPLIED = merge(Applied(), [SECTION, Section("empty")])
 
 
 def test_the_state_survives_its_way_through_json():
     assert decode_applied(json.loads(json.dumps(encode_applied(APPLIED)))) == APPLIED
+
+
+def test_a_state_from_before_there_were_challenges_is_understood():
+    values = encode_applied(APPLIED)
+    for section in values["sections"]:
+        del section["challenges"]
+    assert decode_applied(values).sections["shop"] == SECTION._replace(challenges=())
 
 
 def test_what_was_saved_is_loaded_and_is_for_the_owner_alone(tmp_path):

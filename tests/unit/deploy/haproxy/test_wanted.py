@@ -38,7 +38,10 @@ def test_servers_and_maps():
         "checks": {"t1": "/up", "s2": "/"},
         "codes": {"t1/2": "healthy", "t1/401": "healthy", "s2/2": "healthy", "s2/3": "healthy"},
         "sticky": {"t1/i-1": names[0]},
+        "challenges": {},
     }
+    asked = state(SHOP._replace(challenges=(("a-B_9", "a-B_9.x-Y_0"),)))
+    assert asked.maps["challenges"] == {"/.well-known/acme-challenge/a-B_9": "a-B_9.x-Y_0"}
 
 
 def test_other_rules_have_another_name_and_the_same_rules_the_same():
