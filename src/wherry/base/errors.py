@@ -12,7 +12,7 @@
     │   └── HostileArchive  an archive tries to reach outside its root, or to exhaust the machine
     ├── ProgramFailed       a program that Wherry ran for its own purposes failed
     ├── StepFailed          a build step's own command failed (carries its exit code)
-    ├── OperationFailed     an operation on an environment failed (what holds now is in the message)
+    ├── OperationFailed     an operation on an environment failed; what holds now is in the message
     └── CommandFailed       a container's command could not be executed at all
         ├── CommandNotFound       no such file, or not on the PATH
         └── CommandNotExecutable  permission denied, a directory, wrong format

@@ -265,6 +265,12 @@ class Records:
             (last,) = connection.execute(query, (count, environment)).fetchone()
         return [f"i-{number}" for number in range(last - count + 1, last + 1)]
 
+    def last_number(self, environment: str) -> int:
+        """The number of the newest instance that ever had a name, 0 where none had."""
+        with self.database.read() as connection:
+            row = connection.execute("SELECT numbered FROM environments WHERE name = ?", (environment,)).fetchone()
+        return int(row[0]) if row else 0
+
     def add_instance(self, environment: str, name: str, revision: int) -> None:
         """Write down that there is to be an instance; harmless where that is written."""
         row = (environment, name, int(name.removeprefix("i-")), revision, self.clock())

@@ -7,6 +7,6 @@ configuration, so that an HAProxy that was killed comes back with it.
 
 from __future__ import annotations
 
-from wherry.deploy.haproxy.balancer import HAProxy
+from wherry.deploy.haproxy.balancer import HAProxy, configured_listener
 
-__all__ = ["HAProxy"]
+__all__ = ["HAProxy", "configured_listener"]

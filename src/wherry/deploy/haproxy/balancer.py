@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wherry.deploy.haproxy.container import BalancerContainer
     from wherry.deploy.routing import Section, ServerState
 
-__all__ = ["HAProxy"]
+__all__ = ["HAProxy", "configured_listener"]
 
 _BACK_SECONDS = 20.0  # until an HAProxy that was killed is back at the latest, before somebody has to look
 _LOOK_SECONDS = 0.05
@@ -42,7 +42,7 @@ class HAProxy:
 
     def __init__(self, layout: Layout, listener: Listener | None = None, progress: Sink = nobody) -> None:
         self._layout = layout
-        self._listener = listener or _configured_listener()
+        self._listener = listener or configured_listener()
         self._progress = progress
         directory = f"{layout.root}/balancer"
         self._records = Records(directory)
@@ -181,7 +181,8 @@ class HAProxy:
         return LocalAuthority(f"{self._layout.root}/authority").issue("default", ("localhost",)).pem
 
 
-def _configured_listener() -> Listener:
+def configured_listener() -> Listener:
+    """Where the configuration file says that the balancer listens."""
     from wherry.base.config import load_configuration
 
     configuration = load_configuration(os.environ)

@@ -1,0 +1,92 @@
+"""Whether an instance may get requests: it answers as configured, several times in a row, and none of it has died."""
+
+from __future__ import annotations
+
+from wherry.base.errors import OperationFailed
+from wherry.deploy.sections import address_of, endpoints
+from wherry.deploy.settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wherry.deploy.membership import Membership
+    from wherry.deploy.parts import Parts
+    from wherry.deploy.sections import Endpoint
+    from wherry.deploy.target import ObservedInstance, ObservedService
+
+__all__ = ["admit", "complaint"]
+
+_RESTARTS = 3  # after which a container is not expected to stay up any more
+_LONGEST = 1.0  # seconds between two questions, whatever the interval of health checks
+
+
+def admit(parts: Parts, membership: Membership, environment: str, instance: str, look: Callable[[], None]) -> None:
+    """Return when the instance is healthy. Raises OperationFailed with the last reason when the time is up, or before
+    it where nothing is to be waited for: a container that ended, or that calls itself unhealthy.
+
+    `look` is called at every turn, and may raise.
+    """
+    found = parts.records.environment(environment)
+    settings = Settings(found.settings)
+    revision = next(one.revision for one in parts.records.instances(environment) if one.name == instance)
+    asked = endpoints(membership.extension_of(environment, revision), settings)
+    wanted = max([one.check.healthy for one in asked], default=1)
+    pause = min([one.check.interval for one in asked], default=_LONGEST)
+    deadline = parts.clock() / 1e9 + settings.number("timeout")
+    good, reason = 0, "it has not answered yet"
+    while good < wanted:
+        look()
+        observed = _observed(parts, environment, instance)
+        hopeless = hopelessness(observed)
+        if settings.on("ignore-health") and not hopeless:
+            return
+        reason = hopeless or complaint(parts, observed, asked, found.host)
+        good = 0 if reason else good + 1
+        if hopeless or (reason and parts.clock() / 1e9 > deadline):
+            raise OperationFailed(
+                f"{instance} is not healthy: {reason}",
+                hint=f"what it said: `wherry env logs {environment} --instance {instance}`",
+            )
+        if good < wanted:
+            parts.pause(min(pause, _LONGEST))
+
+
+def _observed(parts: Parts, environment: str, instance: str) -> ObservedInstance | None:
+    return next((one for one in parts.target.observe(environment) if one.name == instance), None)
+
+
+def hopelessness(observed: ObservedInstance | None) -> str:
+    """Why it will not become healthy; empty where it may."""
+    if observed is None or not observed.services:
+        return "it has no containers"
+    return next((found for one in observed.services if (found := _end(one))), "")
+
+
+def _end(service: ObservedService) -> str:
+    killed = ", killed for want of memory" if service.oom_killed else ""
+    if service.status == "dead" or (service.status == "exited" and service.exit_code):
+        return f"{service.service} exited with code {service.exit_code}{killed}"
+    if service.restarts >= _RESTARTS:
+        return f"{service.service} exited with code {service.exit_code}{killed}, {service.restarts} times"
+    if service.health == "unhealthy":
+        return f"{service.service} calls itself unhealthy"
+    return ""
+
+
+def complaint(parts: Parts, observed: ObservedInstance | None, asked: Sequence[Endpoint], host: str) -> str:
+    """What is wrong with an instance at this moment; empty for nothing. Its routed services are asked."""
+    for one in observed.services if observed else ():
+        if one.status not in ("running", "exited"):
+            return f"{one.service} is {one.status}"
+        if one.health == "starting":
+            return f"{one.service} is starting"
+    for endpoint in asked:
+        service = endpoint.route.service
+        address = address_of(observed, service)
+        if not address:
+            return f"{service} does not run"
+        probed = parts.probe(address, endpoint.route.port, endpoint.check, endpoint.route.host or host)
+        if not probed.healthy:
+            return f"{service}: {probed.reason}"
+    return ""

@@ -1,0 +1,111 @@
+"""Applications and their versions: made from source trees, kept with their images, forgotten together."""
+
+from __future__ import annotations
+
+from wherry.base.errors import Conflict, InvalidInput
+from wherry.base.locks import FileLock
+from wherry.base.progress import nobody
+from wherry.deploy.extension import parse_extension
+from wherry.deploy.model import Version, check_name
+from wherry.store.leases import VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wherry.base.progress import Sink
+    from wherry.compose.location import ProjectOptions, Warn
+    from wherry.deploy.model import Application
+    from wherry.deploy.parts import Parts
+
+__all__ = ["Applications", "check_label"]
+
+_LONGEST = 100
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+")
+
+
+def check_label(label: str) -> str:
+    """`label`, which is to name a version. Raises InvalidInput where it cannot."""
+    if not label or len(label) > _LONGEST or not set(label) <= _LETTERS or label[0] in ".-":
+        raise InvalidInput(
+            f"{label!r} is no label for a version",
+            hint=f"use up to {_LONGEST} letters, digits, '.', '_', '-' and '+', beginning with a letter, digit or '_'",
+        )
+    return label
+
+
+class Applications:
+    """The applications of one installation. One version of an application is made at a time."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._records = parts.records
+
+    def add_version(
+        self,
+        application: str,
+        options: ProjectOptions,
+        *,
+        label: str = "",
+        message: str = "",
+        progress: Sink = nobody,
+        warn: Warn = lambda _: None,
+    ) -> Version:
+        """A version of the project that `options` find, labelled v1, v2 and so on where no label is given.
+
+        Raises Conflict where the label is taken, and what building and fetching images, and reading the project, raise.
+        """
+        check_name("application", application)
+        with FileLock(f"{self._parts.layout.locks}/application-{application}"):
+            if label:
+                self._refuse_taken(application, check_label(label))
+            label = label or self._next_label(application)
+            owner = f"{VERSION}{application}/{label}"
+            self._parts.versions.release(owner)  # of one that was cut off
+            content = self._parts.versions.build(options, owner, progress, warn)
+            try:
+                parse_extension(content.model)
+                version = Version(
+                    application, label, self._parts.clock(), content.model, content.images, content.revision, message
+                )
+                with self._records.database.write():
+                    self._records.ensure_application(application)
+                    self._records.add_version(version, content.secrets)
+            except BaseException:
+                self._parts.versions.release(owner)
+                raise
+        return version
+
+    def _refuse_taken(self, application: str, label: str) -> None:
+        if any(one.label == label for one in self._known(application)):
+            raise Conflict(f"application {application} has a version {label}", hint="choose another --label")
+
+    def _known(self, application: str) -> list[Version]:
+        return self._records.versions(application)
+
+    def _next_label(self, application: str) -> str:
+        """One more than the highest that exists or was ever deployed."""
+        labels = [one.label for one in self._known(application)]
+        for environment in self._records.environments(application, terminated=True):
+            labels += [one.after_version for one in self._records.history.deployments(environment.name)]
+        numbers = [int(one[1:]) for one in labels if one[:1] == "v" and one[1:].isascii() and one[1:].isdigit()]
+        return f"v{max(numbers, default=0) + 1}"
+
+    def all(self) -> list[Application]:
+        """By name."""
+        return self._records.applications()
+
+    def versions(self, application: str) -> list[Version]:
+        """The newest first. Raises NotFound."""
+        self._records.application(application)
+        return self._known(application)
+
+    def remove_version(self, application: str, label: str) -> None:
+        """Forget a version and let go of its images. Raises Conflict while an environment runs it."""
+        self._records.remove_version(application, label)
+        self._parts.versions.release(f"{VERSION}{application}/{label}")
+
+    def remove(self, application: str) -> None:
+        """Forget it with all its versions. Raises Conflict while it has an environment that is not terminated."""
+        labels = [one.label for one in self.versions(application)]
+        self._records.remove_application(application)
+        for label in labels:
+            self._parts.versions.release(f"{VERSION}{application}/{label}")

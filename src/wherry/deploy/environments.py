@@ -1,0 +1,464 @@
+"""Environments, as whoever runs them sees them: what there is, and what may be done to it.
+
+One operation at a time for each environment, under a lock that ends with its holder; different environments go on at
+once. Whoever comes next to an operation that was cut off ends it or takes it back before doing anything else.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+
+from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed
+from wherry.base.locks import FileLock, is_held
+from wherry.base.progress import Finished, Started, Warned, nobody
+from wherry.base.values import NamedTuple
+from wherry.deploy.extension import parse_extension
+from wherry.deploy.intents import Intent, Intents
+from wherry.deploy.model import Deployment, Environment, check_name
+from wherry.deploy.operations import Operations
+from wherry.deploy.plan import plan_swap
+from wherry.deploy.sections import hosts_of
+from wherry.deploy.settings import Settings, parse_assignments
+from wherry.deploy.steps import sentences
+from wherry.deploy.telling import outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from wherry.base.progress import Sink
+    from wherry.deploy.extension import Extension
+    from wherry.deploy.journal import Operation, StepRecord
+    from wherry.deploy.model import Instance
+    from wherry.deploy.parts import Parts
+    from wherry.deploy.routing import ServerState
+    from wherry.deploy.target import ObservedInstance, Secret
+
+__all__ = ["Environments", "InstanceStatus", "Outcome", "Status"]
+
+
+class Outcome(NamedTuple):
+    """What an operation came to. `plan` are sentences; with a dry run there is nothing else.
+
+    `operation` is None where nothing had to be done; `said` is the sentence that tells how it ended.
+    """
+
+    environment: str
+    plan: tuple[str, ...]
+    operation: Operation | None = None
+    deployment: Deployment | None = None
+    said: str = ""
+
+
+class InstanceStatus(NamedTuple):
+    """An instance as the records, the target and the balancer know it."""
+
+    instance: Instance
+    observed: ObservedInstance | None
+    servers: tuple[ServerState, ...]
+
+
+class Status(NamedTuple):
+    """An environment at this moment. `operation` is the one that has not ended, `steps` are its steps.
+
+    `working` says whether some process carries it out; otherwise it was cut off.
+    """
+
+    environment: Environment
+    url: str
+    operation: Operation | None
+    steps: tuple[StepRecord, ...]
+    working: bool
+    instances: tuple[InstanceStatus, ...]
+    accessories: ObservedInstance | None
+
+
+class Environments:
+    """The environments of one installation, for `who`. Operations block until they have ended.
+
+    Where an operation is under way, the next one waits for its end, or raises Conflict without `wait`. One that fails
+    raises OperationFailed, after everything is written down and, where it was to be, taken back.
+    """
+
+    def __init__(self, parts: Parts, who: str, progress: Sink = nobody, *, wait: bool = True) -> None:
+        self._parts = parts
+        self._records = parts.records
+        self._who = who
+        self._progress = progress
+        self._wait = wait
+        self._operations = Operations(parts, progress)
+        self._intents = Intents(parts, self._operations.membership)
+
+    # --- what there is
+
+    def get(self, name: str) -> Environment:
+        """Raises NotFound."""
+        return self._records.environment(name)
+
+    def all(self, application: str = "", *, terminated: bool = False) -> list[Environment]:
+        """By name; those that are terminated only where `terminated`."""
+        return self._records.environments(application, terminated=terminated)
+
+    def url(self, environment: Environment) -> str:
+        """Where it answers."""
+        listener = self._parts.listener
+        secure = bool(listener.https) and Settings(environment.settings).text("tls") != "off"
+        scheme, port, usual = ("https", listener.https, 443) if secure else ("http", listener.http, 80)
+        return f"{scheme}://{environment.host}" + ("" if port == usual else f":{port}")
+
+    def status(self, name: str) -> Status:
+        """All of it. Raises NotFound."""
+        environment = self.get(name)
+        operation = self._records.journal.pending(name)
+        observed = {one.name: one for one in self._parts.target.observe(name)}
+        servers: dict[str, list[ServerState]] = {}
+        for state in self._parts.balancer.states(name):
+            servers.setdefault(state.instance, []).append(state)
+        return Status(
+            environment,
+            self.url(environment),
+            operation,
+            tuple(self._records.journal.steps(operation)) if operation else (),
+            operation is not None and is_held(self._lock_path(name)),
+            tuple(
+                InstanceStatus(one, observed.get(one.name), tuple(servers.get(one.name, ())))
+                for one in self._records.instances(name)
+            ),
+            observed.get(""),
+        )
+
+    # --- operations on what instances are made of
+
+    def create(
+        self,
+        name: str,
+        application: str,
+        version: str,
+        *,
+        host: str = "",
+        settings: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        secrets: Sequence[Secret] = (),
+        message: str = "",
+        dry_run: bool = False,
+    ) -> Outcome:
+        """A new environment that runs a version. Raises Conflict where name or host are taken."""
+        check_name("environment", name)
+        given = Settings({}).with_changes(
+            parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
+        )
+        host = (host or f"{name}.localhost").lower()
+        new = Environment(
+            name, application, host, self._parts.clock(), settings=given.given, size=max(1, given.count("min"))
+        )
+        self._check_tls(new, parse_extension(self._records.version(application, version).model))
+        if dry_run:
+            self._records.check_host(host)
+            intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
+            return Outcome(name, tuple(sentences(intent.plan(intent.wish, [], 1).stages)))
+        with self._held(name):
+            intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
+            return self._begin(name, intent, first=lambda: self._records.add_environment(new))
+
+    def deploy(
+        self,
+        name: str,
+        version: str,
+        *,
+        policy: str = "",
+        batch: str = "",
+        message: str = "",
+        replace_accessories: bool = False,
+        dry_run: bool = False,
+    ) -> Outcome:
+        """Replace what runs by a version. Raises NotFound where there is no such version."""
+
+        def intend(environment: Environment) -> Intent:
+            return self._intents.deploy(environment, version, policy, batch, message, replace=replace_accessories)
+
+        return self._operate(name, intend, dry_run=dry_run)
+
+    def rollback(self, name: str, *, to: int = 0, message: str = "", dry_run: bool = False) -> Outcome:
+        """Back to what ran before the last deployment that succeeded, or to what deployment `to` made of it."""
+        return self._operate(name, lambda one: self._intents.rollback(one, to, message), dry_run=dry_run)
+
+    def configure(
+        self,
+        name: str,
+        *,
+        settings: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        secrets: Sequence[Secret] = (),
+        removed: Iterable[str] = (),
+        message: str = "",
+        dry_run: bool = False,
+    ) -> Outcome:
+        """Change settings, which hold at once, and variables and secrets, which deploy the current version anew.
+
+        `removed` are variables and secrets. A setting with an empty value goes back to its default. Raises NotFound and
+        InvalidInput for settings, NotFound for what is to be removed and is not there.
+        """
+        changes = parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
+        gone = tuple(removed)
+
+        def intend(environment: Environment) -> Intent | None:
+            given = Settings(environment.settings).with_changes(changes)
+            changed = environment._replace(settings=given.given)
+            if "tls" in changes and environment.revision:
+                self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
+            if not dry_run and changed != environment:
+                self._records.change_environment(name, settings=given.given)
+                self._operations.membership.hold(name)
+            if variables or secrets or gone:
+                return self._intents.reconfigure(changed, variables or {}, secrets, gone, message)
+            size = max(given.count("min"), min(environment.size, given.count("max")))
+            return self._intents.scale(changed, size) if size != environment.size and environment.revision else None
+
+        return self._operate(name, intend, dry_run=dry_run)
+
+    def _check_tls(self, environment: Environment, extension: Extension) -> None:
+        from wherry.deploy.tls import check_tls
+
+        hosts, now = hosts_of(environment, extension), self._parts.clock() / 1e9
+        for warning in check_tls(self._parts.layout, environment, hosts, self._parts.listener, now):
+            self._progress(Warned(warning))
+
+    # --- operations on instances
+
+    def scale(self, name: str, size: int, *, dry_run: bool = False) -> Outcome:
+        """Have so many instances. Raises InvalidInput where the settings min and max are against it."""
+
+        def intend(environment: Environment) -> Intent | None:
+            given = Settings(environment.settings)
+            if not given.count("min") <= size <= given.count("max"):
+                raise InvalidInput(
+                    f"{size} instances are not between min={given.text('min')} and max={given.text('max')} of {name}",
+                    hint=f"change that: `wherry env set {name} min=… max=…`",
+                )
+            return self._intents.scale(environment, size)
+
+        return self._operate(name, intend, dry_run=dry_run)
+
+    def mend(self, name: str, dead: Mapping[str, str], *, dry_run: bool = False) -> Outcome:
+        """Replace instances that are dead (each with why), and what is missing of the wanted size."""
+
+        def intend(environment: Environment) -> Intent | None:
+            return self._intents.mend(environment, dead)
+
+        return self._operate(name, intend, dry_run=dry_run, dead=dead)
+
+    def restart(self, name: str, *, dry_run: bool = False) -> Outcome:
+        """Restart all instances in place, a batch after the other."""
+        return self._operate(name, self._intents.restart, dry_run=dry_run)
+
+    def rebuild(self, name: str, *, dry_run: bool = False) -> Outcome:
+        """Everything anew, accessories included; volumes stay. Nothing answers meanwhile."""
+        return self._operate(name, self._intents.rebuild, dry_run=dry_run)
+
+    # --- operations on environments
+
+    def swap(self, one: str, other: str, *, dry_run: bool = False) -> Outcome:
+        """Let two environments exchange their hosts in one moment."""
+        if one == other:
+            raise InvalidInput(f"{one} cannot be swapped with itself")
+        if dry_run:
+            return Outcome(
+                one, tuple(sentences(plan_swap(self._intents.swap(self.get(one), self.get(other)).wish).stages))
+            )
+        with self._held(one, other):
+            intent = self._intents.swap(self._alive(one), self._alive(other))
+            return self._begin(one, intent)
+
+    def terminate(self, name: str, *, volumes: bool = False, dry_run: bool = False) -> Outcome:
+        """Take it all away but its history, and its volumes unless `volumes`."""
+        return self._operate(name, lambda one: self._intents.terminate(one, volumes=volumes), dry_run=dry_run)
+
+    def restore(self, name: str) -> Outcome:
+        """Bring a terminated one back with what it ran last. Raises Conflict where it is not terminated."""
+        with self._held(name):
+            environment = self.get(name)
+            if not environment.terminated:
+                raise Conflict(f"environment {name} is not terminated")
+            self._records.check_host(environment.host)
+            intent = self._intents.restore(environment)
+            return self._begin(
+                name, intent, first=lambda: self._records.change_environment(name, terminated=0, revision=0)
+            )
+
+    def clone(self, name: str, new: str, *, host: str = "", version: str = "", dry_run: bool = False) -> Outcome:
+        """A new environment with the settings, variables, secrets and (unless said otherwise) version of another."""
+        source = self.get(name)
+        revision = self._intents.base(source)
+        secrets = self._records.secrets(name, revision)
+        found = self._records.revision(name, revision)
+        return self.create(
+            new,
+            source.application,
+            version or found.version,
+            host=host,
+            settings=source.settings,
+            variables=found.variables,
+            secrets=secrets,
+            message=f"clone of {name}",
+            dry_run=dry_run,
+        )
+
+    def purge(self, name: str) -> None:
+        """Forget a terminated one, with its history, logs and backups. Raises Conflict where it is not terminated."""
+        from wherry.base.files import remove_tree
+
+        with self._held(name):
+            if not self.get(name).terminated:
+                raise Conflict(f"environment {name} is not terminated", hint=f"`wherry env terminate {name}` does that")
+            remove_tree(f"{self._parts.layout.root}/environments/{name}")
+            self._records.remove_environment(name)
+
+    # --- ends of operations
+
+    def abort(self, name: str) -> Operation | None:
+        """Ask for the end of what is under way: whoever carries it out takes it back, this call where nobody does.
+
+        The operation as it then is, None where none is under way. Raises Conflict for one that cannot be aborted.
+        """
+        from wherry.deploy.retreat import cannot_be_aborted
+
+        self.get(name)
+        pending = self._records.journal.pending(name)
+        if pending is not None and cannot_be_aborted(pending):
+            raise Conflict(f"a {pending.kind} is always carried out to its end")
+        if pending is None or self._records.journal.ask_abort(name, self._who or "somebody") is None:
+            return None
+        self.recover(name)
+        return self._records.journal.operation(pending.id)
+
+    def recover(self, name: str) -> Operation | None:
+        """End or take back an operation that was cut off; it as it then is, None where there was none.
+
+        What some process works on is left alone.
+        """
+        pending = self._records.journal.pending(name)
+        if pending is None or is_held(self._lock_path(name)):
+            return None
+        with ExitStack() as held:
+            try:
+                for one in sorted({name, *self._partners(name)}):
+                    held.enter_context(FileLock(self._lock_path(one), wait=False))
+            except BlockingIOError:
+                return None
+            pending = self._records.journal.pending(name)
+            return self._operations.resume(pending) if pending else None
+
+    # --- how operations are done
+
+    def _operate(
+        self,
+        name: str,
+        intend: Callable[[Environment], Intent | None],
+        *,
+        dry_run: bool,
+        dead: Iterable[str] = (),
+    ) -> Outcome:
+        if dry_run:
+            return self._rehearse(name, intend(self._alive(name)), dead)
+        with self._held(name):
+            intent = intend(self._alive(name))
+            return self._begin(name, intent, dead) if intent else Outcome(name, ())
+
+    def _rehearse(self, name: str, intent: Intent | None, dead: Iterable[str]) -> Outcome:
+        if intent is None:
+            return Outcome(name, ())
+        members = self._operations.membership.members(name, set(dead))
+        plan = intent.plan(intent.wish, members, self._records.last_number(name) + 1)
+        return Outcome(name, tuple(sentences(plan.stages)))
+
+    def _begin(
+        self, name: str, intent: Intent, dead: Iterable[str] = (), first: Callable[[], None] = lambda: None
+    ) -> Outcome:
+        """Write the operation down with all that belongs to it, beginning with `first`, and carry it out.
+
+        The lock is held.
+        """
+        records, wish = self._records, intent.wish
+        members = self._operations.membership.members(name, set(dead))
+        with records.database.write():
+            first()
+            if intent.revision is not None:
+                number = records.history.next_number(name)
+                wish = wish._replace(revision=number, deployment=number)
+                records.add_revision(intent.revision._replace(number=number), intent.secrets)
+                records.history.begin(self._deployment(intent, number))
+            plan = intent.plan(wish, members, records.last_number(name) + 1)
+            records.number_instances(name, plan.started)
+            records.change_environment(name, status=intent.status)
+            operation = records.journal.begin(name, intent.kind, self._who, wish, plan.stages)
+        return self._finished(self._operations.begin(operation), plan.stages)
+
+    def _deployment(self, intent: Intent, number: int) -> Deployment:
+        wish = intent.wish
+        assert intent.revision is not None
+        return Deployment(
+            intent.revision.environment,
+            number,
+            {"create": "deploy", "restore": "deploy"}.get(intent.kind, intent.kind),
+            self._who,
+            self._parts.clock(),
+            wish.before,
+            number,
+            wish.before_version,
+            wish.version,
+            wish.policy,
+            intent.message,
+        )
+
+    def _finished(self, operation: Operation, stages: Sequence[tuple[object, ...]]) -> Outcome:
+        said = outcome(self._records, operation)
+        if operation.state != "done":
+            raise OperationFailed(said, hint=f"what happened: `wherry env events {operation.environment}`")
+        number = operation.wish.deployment
+        deployment = self._records.history.deployment(operation.environment, number) if number else None
+        return Outcome(operation.environment, tuple(sentences(stages)), operation, deployment, said)  # type: ignore[arg-type]
+
+    def _alive(self, name: str) -> Environment:
+        environment = self.get(name)
+        if environment.terminated:
+            raise NotFound(f"environment {name} is terminated", hint=f"`wherry env restore {name}` brings it back")
+        return environment
+
+    # --- locks
+
+    def _lock_path(self, name: str) -> str:
+        return f"{self._parts.layout.locks}/environment-{name}"
+
+    @contextmanager
+    def _held(self, *names: str) -> Iterator[None]:
+        """The locks of environments, once whatever was cut off there has been ended."""
+        every = sorted({*names, *(partner for name in names for partner in self._partners(name))})
+        with ExitStack() as held:
+            for name in every:
+                held.enter_context(self._lock(name))
+            for name in every:
+                pending = self._records.journal.pending(name)
+                if pending is not None:
+                    self._operations.resume(pending)
+            yield
+
+    def _partners(self, name: str) -> list[str]:
+        """The environments of a swap that was cut off, other than this one."""
+        swaps = (one for one in self._records.journal.unfinished() if one.kind == "swap")
+        found = ([host[0] for host in one.wish.hosts] for one in swaps)
+        return [other for names in found if name in names for other in names if other != name]
+
+    def _lock(self, name: str) -> FileLock:
+        try:
+            return FileLock(self._lock_path(name), wait=False).acquire()
+        except BlockingIOError:
+            pass
+        pending = self._records.journal.pending(name)
+        what = f" ({pending.kind} by {pending.who})" if pending else ""
+        if not self._wait:
+            raise Conflict(f"another operation on {name} is under way{what}", hint="try again when it has ended")
+        task = f"wait-{name}"
+        self._progress(Started(task, f"Wait for what is under way on {name}{what}"))
+        lock = FileLock(self._lock_path(name)).acquire()
+        self._progress(Finished(task))
+        return lock

@@ -1,0 +1,138 @@
+"""From an environment's rows and what its instances are to what it wants of the balancer. Pure.
+
+While two revisions serve at once (rolling, a trial), hosts and paths are those of the current revision as long as any
+instance of it serves: its replacement's come into force with the last of them gone.
+"""
+
+from __future__ import annotations
+
+from wherry.base.values import NamedTuple
+from wherry.deploy.routing import Check, Pool, Rule, Section, Server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wherry.deploy.extension import Extension, Route
+    from wherry.deploy.model import Environment, Instance
+    from wherry.deploy.routing import Certificate
+    from wherry.deploy.settings import Settings
+    from wherry.deploy.target import ObservedInstance
+
+__all__ = ["Endpoint", "address_of", "build_section", "check_of", "endpoints", "hosts_of"]
+
+
+class Endpoint(NamedTuple):
+    """Where instances of a revision answer: a pool's name, the route to it, and how it is asked whether it is well."""
+
+    pool: str
+    route: Route
+    check: Check
+
+
+def check_of(route: Route, settings: Settings) -> Check:
+    """How instances are asked: what was set for the environment, else what the project says, else the defaults."""
+    said = {name: value for name, value in route.health.items() if f"health.{name}" not in settings.given}
+
+    def number(name: str) -> float:
+        return float(said.get(name, settings.number(f"health.{name}")))
+
+    return Check(
+        path=str(said.get("path", settings.text("health.path"))),
+        codes=str(said.get("codes", settings.text("health.codes"))),
+        interval=number("interval"),
+        timeout=number("timeout"),
+        healthy=int(number("healthy")),
+        unhealthy=int(number("unhealthy")),
+    )
+
+
+def endpoints(extension: Extension, settings: Settings) -> list[Endpoint]:
+    """One for each service and port that gets requests; named as the service, where it answers alike on all its routes.
+
+    Routes to one port of a service share a pool; its stickiness and check are the first one's.
+    """
+    found: dict[tuple[str, int], Endpoint] = {}
+    ports: dict[str, set[int]] = {}
+    for route in extension.routes:
+        ports.setdefault(route.service, set()).add(route.port)
+    for route in extension.routes:
+        name = route.service if len(ports[route.service]) == 1 else f"{route.service}-{route.port}"
+        found.setdefault((route.service, route.port), Endpoint(name, route, check_of(route, settings)))
+    return list(found.values())
+
+
+def hosts_of(environment: Environment, extension: Extension) -> list[str]:
+    """The hosts that the routes are for, the environment's own among them, without repetition."""
+    return list(dict.fromkeys(route.host or environment.host for route in extension.routes))
+
+
+def address_of(instance: ObservedInstance | None, service: str) -> str:
+    """Where the balancer reaches a service of an instance; empty where it does not run."""
+    found = [one.address for one in instance.services if one.service == service] if instance else []
+    return next((one for one in found if one), "")
+
+
+def build_section(
+    environment: Environment,
+    settings: Settings,
+    rows: Sequence[Instance],
+    extensions: Mapping[int, Extension],
+    observed: Mapping[str, ObservedInstance],
+    certificates: Sequence[Certificate] = (),
+) -> Section:
+    """What the environment wants. `extensions` are those of the rows' revisions and of the current one.
+
+    An instance is in a pool where its row has a weight and its service runs.
+    """
+    present = [one for one in rows if one.weight]
+    revision = _ruling(environment, present)
+    if revision not in extensions:
+        return Section(environment.name, maintenance=settings.on("maintenance"))
+    ruling = extensions[revision]
+    pools = []
+    for endpoint in endpoints(ruling, settings):
+        servers = [
+            Server(one.name, address, found.route.port, one.weight, one.draining)
+            for one in present
+            if (found := _named(endpoint, extensions[one.revision], settings))
+            and (address := address_of(observed.get(one.name), found.route.service))
+        ]
+        sticky = endpoint.route.sticky
+        is_sticky = settings.on("sticky") if sticky is None else sticky
+        pools.append(Pool(endpoint.pool, tuple(servers), endpoint.check, is_sticky))
+    return Section(
+        environment.name,
+        _rules(environment, ruling, settings),
+        tuple(pools),
+        tuple(certificates),
+        settings.on("maintenance"),
+    )
+
+
+def _ruling(environment: Environment, present: Sequence[Instance]) -> int:
+    """The revision whose routes hold: the current one, unless only others serve."""
+    weights: dict[int, int] = {}
+    for one in present:
+        if one.serves:
+            weights[one.revision] = weights.get(one.revision, 0) + one.weight
+    if not weights or environment.revision in weights:
+        return environment.revision
+    return max(weights, key=lambda revision: (weights[revision], revision))
+
+
+def _named(endpoint: Endpoint, extension: Extension, settings: Settings) -> Endpoint | None:
+    """The endpoint of another revision that takes the place of this one: by its name, else by its service."""
+    others = endpoints(extension, settings)
+    for one in others:
+        if one.pool == endpoint.pool:
+            return one
+    return next((one for one in others if one.route.service == endpoint.route.service), None)
+
+
+def _rules(environment: Environment, extension: Extension, settings: Settings) -> tuple[Rule, ...]:
+    names = {(one.route.service, one.route.port): one.pool for one in endpoints(extension, settings)}
+    secure = settings.on("redirect") and settings.text("tls") != "off"
+    return tuple(
+        Rule(one.host or environment.host, one.path, names[one.service, one.port], secure) for one in extension.routes
+    )
