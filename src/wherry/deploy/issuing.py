@@ -7,6 +7,7 @@ killed at any moment leaves an account that the next one finds again.
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 
 from wherry.base.errors import Conflict, Denied, Unavailable
@@ -76,13 +77,16 @@ class Authority:
 
     def _client(self) -> client.ClientV2:
         """One that is known to the authority."""
+        from typing import cast
+
         from acme import client, messages
         from josepy.jwa import ES256
         from josepy.jwk import JWKEC
 
+        ensure_directory(os.path.dirname(self._path), 0o700)
         with FileLock(f"{self._path}.lock"):
             kept = self._account()
-            key = JWKEC.from_json(kept["key"])
+            key = cast("JWKEC", JWKEC.from_json(kept["key"]))
             network = client.ClientNetwork(key, alg=ES256, user_agent="wherry", timeout=_REQUEST_SECONDS)
             if self._terms.trust:
                 network.verify_ssl = self._terms.trust  # type: ignore[assignment]  # requests takes a path, too
@@ -133,7 +137,6 @@ class Authority:
             self._write({name: value for name, value in self._account().items() if name != "uri"})
 
     def _write(self, account: dict[str, Any]) -> dict[str, Any]:
-        ensure_directory(self._path.rpartition("/")[0], 0o700)
         atomic_write(self._path, json.dumps(account).encode(), mode=0o600)
         return account
 
