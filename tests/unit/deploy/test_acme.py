@@ -10,6 +10,7 @@ from wherry.deploy.balancer import Listener
 from wherry.deploy.certificates import CertificateFacts, LocalAuthority
 from wherry.deploy.environments import Environments
 from wherry.deploy.fakes import World, fake_parts
+from wherry.deploy.membership import Membership
 from wherry.deploy.tls import Kept, kept
 
 DAY = 86_400.0
@@ -100,6 +101,14 @@ def test_what_is_due_is_issued_once_and_shown(parts, authority):
     severity, words = events(parts)[-1]
     assert severity == "INFO"
     assert words.startswith("Certificate for shop.localhost issued; it is valid until 20")
+
+
+def test_nobody_is_sent_to_https_before_there_is_a_certificate(parts, authority):
+    parts.records.change_environment("shop", settings={"tls": "acme", "redirect": "on"})
+    Membership(parts).hold("shop")
+    assert not any(rule.secure for rule in parts.balancer.sections()["shop"].rules)
+    renew_due(parts, authority)
+    assert all(rule.secure for rule in parts.balancer.sections()["shop"].rules)
 
 
 def test_a_failure_is_told_and_tried_again_later_and_later(parts, authority):
