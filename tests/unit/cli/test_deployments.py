@@ -10,10 +10,13 @@ from wherry.base.paths import Layout
 from wherry.base.progress import Started, nobody
 from wherry.cli.deploying import Watched, carry_out, only_environment, pairs, read_secrets
 from wherry.cli.main import main
+from wherry.cli.verbs.env import _WORDS
+from wherry.cli.verbs.env_logs import shown
 from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
 from wherry.deploy.environments import Environments
 from wherry.deploy.fakes import fake_parts
+from wherry.deploy.target import LogLine
 
 MODEL = {"services": {"web": {"image": "web", "ports": [{"target": 80}]}}, "networks": {"default": {}}}
 
@@ -46,6 +49,8 @@ def test_lists(parts, capsys):
     assert main(["env", "list", "--format", "json"]) == 0
     row = json.loads(capsys.readouterr().out)
     assert (row["Name"], row["Version"], row["Status"]) == ("shop", "v1", "Ready")
+    assert main(["env", "open", "shop"]) == 0
+    assert capsys.readouterr().out == f"{row['URL']}\n"
     assert main(["env", "history", "shop", "--format", "{{.Number}} {{.To}} {{.Result}}"]) == 0
     assert capsys.readouterr().out == "1 v1 succeeded\n"
     assert main(["env", "events", "shop"]) == 0
@@ -106,3 +111,14 @@ def test_operations_leave_no_thread_behind(parts):
     before = threading.active_count()
     carry_out("shop", lambda facade: facade.create("shop", "shop", "v1"), given=parts)
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("word", [*_WORDS])
+def test_every_word_of_env_is_there(word, capsys):
+    assert main(["env", word, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"Usage:  wherry env {word}")
+
+
+def test_a_line_of_a_log_says_whose_it_is():
+    assert shown(LogLine("i-1", "web", 1, 1, b"hello\n")) == b"i-1/web  | hello\n"
+    assert shown(LogLine("", "db", 1, 1, b"up")) == b"db  | up\n"

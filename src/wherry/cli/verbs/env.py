@@ -16,6 +16,8 @@ _WORDS = {
     "events": ("env_show", "Show what happened"),
     "history": ("env_show", "List an environment's deployments"),
     "list": ("env_show", "List environments"),
+    "logs": ("env_logs", "Show what instances and accessories wrote"),
+    "open": ("env_logs", "Print an environment's address"),
     "rebuild": ("env_change", "Make everything anew, accessories included"),
     "recover": ("env_change", "End or take back an operation that was cut off"),
     "restart": ("env_change", "Restart all instances, a batch after the other"),
