@@ -1,6 +1,7 @@
 """The command line of deployments: on real records, and on fakes of everything else."""
 
 import json
+import signal
 import threading
 
 import pytest
@@ -8,13 +9,13 @@ import pytest
 from wherry.base.errors import InvalidInput, NotFound
 from wherry.base.paths import Layout
 from wherry.base.progress import Started, nobody
-from wherry.cli.deploying import Watched, carry_out, only_environment, pairs, read_secrets
+from wherry.cli.deploying import Watched, _interruptible, carry_out, only_environment, pairs, read_secrets
 from wherry.cli.main import main
 from wherry.cli.verbs.env import _WORDS
 from wherry.cli.verbs.env_logs import shown
 from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
-from wherry.deploy.environments import Environments
+from wherry.deploy.environments import Environments, Outcome
 from wherry.deploy.fakes import fake_parts
 from wherry.deploy.target import LogLine
 
@@ -122,3 +123,32 @@ def test_every_word_of_env_is_there(word, capsys):
 def test_a_line_of_a_log_says_whose_it_is():
     assert shown(LogLine("i-1", "web", 1, 1, b"hello\n")) == b"i-1/web  | hello\n"
     assert shown(LogLine("", "db", 1, 1, b"up")) == b"db  | up\n"
+
+
+class Interrupted:
+    """An operation that goes on until it is aborted; Ctrl-C comes while it does."""
+
+    def __init__(self):
+        self.aborted = threading.Event()
+
+    def abort(self, name):
+        self.aborted.set()
+
+    def work(self):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        assert self.aborted.wait(30)
+        return Outcome("shop", ())
+
+
+def test_ctrl_c_aborts_what_has_begun_and_waits_for_its_end():
+    one, watched = Interrupted(), Watched(nobody)
+    watched(Started("1.0", ""))
+    assert _interruptible("shop", one, watched, one.work) == Outcome("shop", ())
+    assert one.aborted.is_set()
+
+
+def test_ctrl_c_while_waiting_aborts_nothing():
+    one = Interrupted()
+    assert _interruptible("shop", one, Watched(nobody), one.work) is None
+    assert not one.aborted.is_set()
+    one.aborted.set()
