@@ -65,10 +65,8 @@ class Finding(NamedTuple):
 
 
 class InstanceFacts(NamedTuple):
-    """One instance. `cpu` is percent of one core over the last seconds, None where it is not known.
-
-    `cpu_limit` (percent of one core) and `memory_limit` (bytes) are 0 where there is none.
-    """
+    """One instance. `cpu` is percent of one core over the last seconds, None where it is not known, and `cpu_limit`
+    what it can be at most, 0 where nobody knows. `stats` is of the last `seconds`."""
 
     name: str
     version: str
@@ -81,8 +79,11 @@ class InstanceFacts(NamedTuple):
     seconds: float = 60.0
     cpu: float | None = None
     cpu_limit: float = 0.0
-    memory: int = 0
-    memory_limit: int = 0
+
+    @property
+    def memory(self) -> int:
+        """Bytes that its containers take."""
+        return sum(one.memory for one in self.services)
 
 
 class Circumstances(NamedTuple):
@@ -152,7 +153,7 @@ def service_findings(service: ObservedService, now: float) -> list[Finding]:
         return [Finding("Warning", f"{name} is paused.", "services")]
     if service.status != "running":
         return [Finding("Pending", f"{name} is not running yet ({service.status}).", "services")]
-    return [*_of_restarts(service, now, killed), *_of_own_check(service)]
+    return [*_of_restarts(service, now, killed), *_of_own_check(service), *_of_memory(service)]
 
 
 def _of_restarts(service: ObservedService, now: float, killed: str) -> Iterator[Finding]:
@@ -169,6 +170,11 @@ def _of_own_check(service: ObservedService) -> Iterator[Finding]:
         yield Finding("Degraded", f"{service.service} calls itself unhealthy: its own health check fails.", "services")
     elif service.health == "starting":
         yield Finding("Pending", f"{service.service} is starting: its own health check has not passed yet.", "services")
+
+
+def _of_memory(service: ObservedService) -> Iterator[Finding]:
+    if service.memory_limit and (used := 100 * service.memory / service.memory_limit) >= _FULL:
+        yield Finding("Warning", f"{service.service}: {used:.0f} % of memory is in use.", "resources")
 
 
 def _times(count: int) -> str:
@@ -243,8 +249,6 @@ def _beyond(value: float, limits: Limits) -> str:
 def _of_resources(one: InstanceFacts) -> Iterator[Finding]:
     if one.cpu is not None and one.cpu_limit and (used := 100 * one.cpu / one.cpu_limit) >= _FULL:
         yield Finding("Warning", f"{min(used, 100):.0f} % of CPU is in use.", "resources")
-    if one.memory_limit and (used := 100 * one.memory / one.memory_limit) >= _FULL:
-        yield Finding("Warning", f"{used:.0f} % of memory is in use.", "resources")
 
 
 def ago(seconds: float) -> str:

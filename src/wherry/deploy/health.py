@@ -295,7 +295,7 @@ def _of_machine(facts: Facts) -> Iterator[Finding]:
     if machine.load > 4 * machine.processors:
         noun = "processor" if machine.processors == 1 else "processors"
         words = f"The machine's load is {machine.load:.1f} with {machine.processors} {noun}."
-        yield Finding("Info", words, "machine")
+        yield Finding("Ok", words, "machine")
 
 
 def _of_deployment(facts: Facts) -> Iterator[Finding]:

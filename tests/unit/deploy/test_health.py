@@ -164,8 +164,9 @@ def test_resources():
     assert alone(cpu=191.0, cpu_limit=200.0) == ("Warning", ("96 % of CPU is in use.",))
     assert alone(cpu=189.0, cpu_limit=200.0)[0] == "Ok"
     assert alone(cpu=None, cpu_limit=200.0)[0] == "Ok"
-    assert alone(memory=98, memory_limit=100) == ("Warning", ("98 % of memory is in use.",))
-    assert alone(memory=98)[0] == "Ok"
+    full = GOOD._replace(memory=98, memory_limit=100)
+    assert alone(services=(full,)) == ("Warning", ("web: 98 % of memory is in use.",))
+    assert alone(services=(full._replace(memory_limit=0),))[0] == "Ok"
     assert judge(facts(machine=Machine(1.0, 2, 97.4)))[:3] == (
         "yellow",
         "Warning",
@@ -173,7 +174,7 @@ def test_resources():
     )
     assert judge(facts(machine=Machine(9.1, 2, 10.0)))[:3] == (
         "green",
-        "Info",
+        "Ok",
         ("The machine's load is 9.1 with 2 processors.",),
     )
 
