@@ -80,7 +80,7 @@ def rule_of(settings: Settings) -> Rule | None:
 
 def reach_back(rule: Rule) -> float:
     """How many seconds of measurements a decision needs."""
-    return _count(rule) * rule.period
+    return _count(rule) * max(rule.period, 20.0)
 
 
 def decide(rule: Rule, size: int, samples: Sequence[Sample], now: float, changed: float = 0.0) -> Decision | None:
