@@ -42,11 +42,15 @@ _RETRY_SECONDS = 1.0
 
 
 class Follower:
-    """Takes requests in as the balancer answers them, on a thread of its own, which ends with the process."""
+    """Takes requests in as the balancer answers them, on a thread of its own, which ends with the process.
 
-    def __init__(self, parts: Parts, window: Window) -> None:
+    Where the balancer does not run, it is asked again after `retry` seconds.
+    """
+
+    def __init__(self, parts: Parts, window: Window, retry: float = _RETRY_SECONDS) -> None:
         self._parts = parts
         self._window = window
+        self._retry = retry
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
 
@@ -71,7 +75,7 @@ class Follower:
                         return
             except WherryError:
                 pass
-            self._stopping.wait(_RETRY_SECONDS)
+            self._stopping.wait(self._retry)
 
 
 class Control:

@@ -109,7 +109,8 @@ def _count(rule: Rule) -> int:
 
 
 def _averages(rule: Rule, samples: Sequence[Sample], now: float) -> list[float] | None:
-    """Of each period back from now, the last one first; None where nothing was measured in one."""
+    """Of each period back from now, the last one first; None where nothing was measured in one, or not from the
+    beginning of the first one on."""
     count = _count(rule)
     sums, counts = [0.0] * count, [0] * count
     for one in samples:
@@ -117,7 +118,8 @@ def _averages(rule: Rule, samples: Sequence[Sample], now: float) -> list[float] 
         if 0 <= index < count:
             sums[index] += one.value
             counts[index] += 1
-    if not all(counts):
+    oldest = max((now - one.time for one in samples), default=0.0)
+    if not all(counts) or oldest < (count - 0.5) * rule.period:
         return None
     return [total / number for total, number in zip(sums, counts, strict=True)]
 
