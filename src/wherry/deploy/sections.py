@@ -81,7 +81,9 @@ def with_last_addresses(
     A container that is between two runs comes back at its address, which nobody else is given meanwhile: a server that
     were taken out of its pool would stay out.
     """
-    last = {(one.instance, pool.name): one.address for pool in (section.pools if section else ()) for one in pool.servers}
+    last = {
+        (one.instance, pool.name): one.address for pool in (section.pools if section else ()) for one in pool.servers
+    }
 
     def known(name: str, service: str) -> str:
         found = [address for (instance, pool), address in last.items() if instance == name and _is_of(pool, service)]
@@ -89,7 +91,9 @@ def with_last_addresses(
 
     return {
         name: one._replace(
-            services=tuple(each if each.address else each._replace(address=known(name, each.service)) for each in one.services)
+            services=tuple(
+                each if each.address else each._replace(address=known(name, each.service)) for each in one.services
+            )
         )
         for name, one in observed.items()
     }
