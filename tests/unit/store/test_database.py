@@ -95,3 +95,41 @@ def _target(descriptor):
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except FileNotFoundError:
         return ""
+
+
+def open_files(path):
+    """How many descriptors of this process are of the database file itself."""
+    names = []
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            names.append(os.readlink(f"/proc/self/fd/{fd}"))
+        except FileNotFoundError:
+            continue
+    return names.count(path)
+
+
+def test_a_forked_child_leaves_the_connections_of_other_threads_alone(tmp_path):
+    """A thread may be in the middle of using its own: closing it in the child would wait for that thread for ever."""
+    path = str(tmp_path / "test.db")
+    database = Database(path)
+    ready, end = threading.Event(), threading.Event()
+
+    def use():
+        with database.read() as connection:
+            connection.execute("SELECT 1").fetchone()
+        ready.set()
+        end.wait(20)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    assert ready.wait(20)
+    before = open_files(path)
+    child = os.fork()
+    if not child:
+        os._exit(0 if open_files(path) == before else 1)
+    status = os.waitpid(child, 0)[1]
+    end.set()
+    thread.join()
+    database.close()
+    assert before >= 1
+    assert status == 0
