@@ -6,17 +6,20 @@ once. Whoever comes next to an operation that was cut off ends it or takes it ba
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed
-from wherry.base.locks import FileLock, is_held
-from wherry.base.progress import Finished, Started, nobody
+from wherry.base.progress import Warned, nobody
 from wherry.base.values import NamedTuple
+from wherry.deploy.exclusion import Exclusion
+from wherry.deploy.extension import parse_extension
 from wherry.deploy.intents import Intent, Intents
 from wherry.deploy.model import Deployment, Environment, check_name
 from wherry.deploy.operations import Operations
 from wherry.deploy.plan import plan_swap
+from wherry.deploy.sections import hosts_of
 from wherry.deploy.settings import Settings, parse_assignments
+from wherry.deploy.status import take_status, url_of
 from wherry.deploy.steps import sentences
 from wherry.deploy.telling import outcome
 
@@ -25,13 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wherry.base.progress import Sink
-    from wherry.deploy.journal import Operation, StepRecord
-    from wherry.deploy.model import Instance
+    from wherry.deploy.extension import Extension
+    from wherry.deploy.journal import Operation
     from wherry.deploy.parts import Parts
-    from wherry.deploy.routing import ServerState
-    from wherry.deploy.target import ObservedInstance, Secret
+    from wherry.deploy.status import Status
+    from wherry.deploy.target import Secret
 
-__all__ = ["Environments", "InstanceStatus", "Outcome", "Status"]
+__all__ = ["Environments", "Outcome"]
 
 
 class Outcome(NamedTuple):
@@ -47,29 +50,6 @@ class Outcome(NamedTuple):
     said: str = ""
 
 
-class InstanceStatus(NamedTuple):
-    """An instance as the records, the target and the balancer know it."""
-
-    instance: Instance
-    observed: ObservedInstance | None
-    servers: tuple[ServerState, ...]
-
-
-class Status(NamedTuple):
-    """An environment at this moment. `operation` is the one that has not ended, `steps` are its steps.
-
-    `working` says whether some process carries it out; otherwise it was cut off.
-    """
-
-    environment: Environment
-    url: str
-    operation: Operation | None
-    steps: tuple[StepRecord, ...]
-    working: bool
-    instances: tuple[InstanceStatus, ...]
-    accessories: ObservedInstance | None
-
-
 class Environments:
     """The environments of one installation, for `who`. Operations block until they have ended.
 
@@ -82,7 +62,7 @@ class Environments:
         self._records = parts.records
         self._who = who
         self._progress = progress
-        self._wait = wait
+        self._exclusion = Exclusion(parts, progress, wait=wait)
         self._operations = Operations(parts, progress)
         self._intents = Intents(parts, self._operations.membership)
 
@@ -98,31 +78,11 @@ class Environments:
 
     def url(self, environment: Environment) -> str:
         """Where it answers."""
-        listener = self._parts.listener
-        secure = bool(listener.https) and Settings(environment.settings).text("tls") != "off"
-        scheme, port, usual = ("https", listener.https, 443) if secure else ("http", listener.http, 80)
-        return f"{scheme}://{environment.host}" + ("" if port == usual else f":{port}")
+        return url_of(self._parts, environment)
 
     def status(self, name: str) -> Status:
         """All of it. Raises NotFound."""
-        environment = self.get(name)
-        operation = self._records.journal.pending(name)
-        observed = {one.name: one for one in self._parts.target.observe(name)}
-        servers: dict[str, list[ServerState]] = {}
-        for state in self._parts.balancer.states(name):
-            servers.setdefault(state.instance, []).append(state)
-        return Status(
-            environment,
-            self.url(environment),
-            operation,
-            tuple(self._records.journal.steps(operation)) if operation else (),
-            operation is not None and is_held(self._lock_path(name)),
-            tuple(
-                InstanceStatus(one, observed.get(one.name), tuple(servers.get(one.name, ())))
-                for one in self._records.instances(name)
-            ),
-            observed.get(""),
-        )
+        return take_status(self._parts, name, working=self._exclusion.is_held(name))
 
     # --- operations on what instances are made of
 
@@ -141,7 +101,6 @@ class Environments:
     ) -> Outcome:
         """A new environment that runs a version. Raises Conflict where name or host are taken."""
         check_name("environment", name)
-        self._records.version(application, version)
         given = Settings({}).with_changes(
             parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
         )
@@ -149,6 +108,7 @@ class Environments:
         new = Environment(
             name, application, host, self._parts.clock(), settings=given.given, size=max(1, given.count("min"))
         )
+        self._check_tls(new, parse_extension(self._records.version(application, version).model))
         if dry_run:
             self._records.check_host(host)
             intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
@@ -201,6 +161,8 @@ class Environments:
         def intend(environment: Environment) -> Intent | None:
             given = Settings(environment.settings).with_changes(changes)
             changed = environment._replace(settings=given.given)
+            if "tls" in changes and environment.revision:
+                self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
             if not dry_run and changed != environment:
                 self._records.change_environment(name, settings=given.given)
                 self._operations.membership.hold(name)
@@ -210,6 +172,13 @@ class Environments:
             return self._intents.scale(changed, size) if size != environment.size and environment.revision else None
 
         return self._operate(name, intend, dry_run=dry_run)
+
+    def _check_tls(self, environment: Environment, extension: Extension) -> None:
+        from wherry.deploy.tls import check_tls
+
+        hosts, now = hosts_of(environment, extension), self._parts.clock() / 1e9
+        for warning in check_tls(self._parts.layout, environment, hosts, self._parts.listener, now):
+            self._progress(Warned(warning))
 
     # --- operations on instances
 
@@ -324,16 +293,10 @@ class Environments:
 
         What some process works on is left alone.
         """
-        pending = self._records.journal.pending(name)
-        if pending is None or is_held(self._lock_path(name)):
+        if self._records.journal.pending(name) is None:
             return None
-        with ExitStack() as held:
-            try:
-                for one in sorted({name, *self._partners(name)}):
-                    held.enter_context(FileLock(self._lock_path(one), wait=False))
-            except BlockingIOError:
-                return None
-            pending = self._records.journal.pending(name)
+        with self._exclusion.hold_if_free(name) as held:
+            pending = self._records.journal.pending(name) if held else None
             return self._operations.resume(pending) if pending else None
 
     # --- how operations are done
@@ -412,41 +375,12 @@ class Environments:
             raise NotFound(f"environment {name} is terminated", hint=f"`wherry env restore {name}` brings it back")
         return environment
 
-    # --- locks
-
-    def _lock_path(self, name: str) -> str:
-        return f"{self._parts.layout.locks}/environment-{name}"
-
     @contextmanager
     def _held(self, *names: str) -> Iterator[None]:
-        """The locks of environments, once whatever was cut off there has been ended."""
-        every = sorted({*names, *(partner for name in names for partner in self._partners(name))})
-        with ExitStack() as held:
-            for name in every:
-                held.enter_context(self._lock(name))
-            for name in every:
+        """The environments' locks, once whatever was cut off there has been ended."""
+        with self._exclusion.hold(*names) as held:
+            for name in held:
                 pending = self._records.journal.pending(name)
                 if pending is not None:
                     self._operations.resume(pending)
             yield
-
-    def _partners(self, name: str) -> list[str]:
-        """The environments of a swap that was cut off, other than this one."""
-        swaps = (one for one in self._records.journal.unfinished() if one.kind == "swap")
-        found = ([host[0] for host in one.wish.hosts] for one in swaps)
-        return [other for names in found if name in names for other in names if other != name]
-
-    def _lock(self, name: str) -> FileLock:
-        try:
-            return FileLock(self._lock_path(name), wait=False).acquire()
-        except BlockingIOError:
-            pass
-        pending = self._records.journal.pending(name)
-        what = f" ({pending.kind} by {pending.who})" if pending else ""
-        if not self._wait:
-            raise Conflict(f"another operation on {name} is under way{what}", hint="try again when it has ended")
-        task = f"wait-{name}"
-        self._progress(Started(task, f"Wait for what is under way on {name}{what}"))
-        lock = FileLock(self._lock_path(name)).acquire()
-        self._progress(Finished(task))
-        return lock

@@ -38,7 +38,8 @@ class World:
     """What the fakes share: a clock (seconds) that `pause` moves, what was called, and when to kill.
 
     `fails` are versions whose instances do not start, `sick` those that never answer well, `release_codes` the exit
-    codes of versions' release commands. With `kill_at` N, the call N (from 0) raises Killed, before or after its effect.
+    codes of versions' release commands. With `kill_at` N, the call N (from 0) raises Killed, before or after its
+    effect.
     """
 
     def __init__(self) -> None:

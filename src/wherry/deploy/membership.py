@@ -75,14 +75,14 @@ class Membership:
 
     def section(self, environment: str) -> Section:
         """What the environment wants of the balancer now."""
-        from wherry.deploy.tls import certificates
+        from wherry.deploy.tls import certificates, challenges
 
         found = self._records.environment(environment)
         rows = self._records.instances(environment)
         revisions = {one.revision for one in rows if one.weight} | ({found.revision} if found.revision else set())
         extensions = {one: self.extension_of(environment, one) for one in revisions}
         hosts = list(dict.fromkeys(host for one in extensions.values() for host in hosts_of(found, one)))
-        return build_section(
+        section = build_section(
             found,
             Settings(found.settings),
             rows,
@@ -90,6 +90,7 @@ class Membership:
             self._observed(environment),
             certificates(self._parts.layout, found, hosts) if hosts else (),
         )
+        return section._replace(challenges=challenges(self._parts.layout, environment))
 
     def hold(self, *environments: str) -> None:
         """Have the balancer hold what these environments want, all at once."""

@@ -100,7 +100,9 @@ def test_an_environment_is_created(house):
 
 def test_a_first_version_that_fails_leaves_an_environment_without_one(house):
     house.world.sick.add("v1")
-    with pytest.raises(OperationFailed, match=r"Launch \(deployment 1\) failed and was taken back: i-\d is not healthy"):
+    with pytest.raises(
+        OperationFailed, match=r"Launch \(deployment 1\) failed and was taken back: i-\d is not healthy"
+    ):
         house.create()
     assert house.served() == {}
     assert house.results() == [(1, "deploy", "failed")]
@@ -374,7 +376,10 @@ def test_two_environments_cannot_have_one_host(shop):
 
 
 OPERATIONS = {
-    **{policy: lambda house, policy=policy: house.environments.deploy("shop", "v2", policy=policy) for policy in POLICIES},
+    **{
+        policy: lambda house, policy=policy: house.environments.deploy("shop", "v2", policy=policy)
+        for policy in POLICIES
+    },
     "configure": lambda house: house.environments.configure("shop", variables={"A": "1"}),
     "scale": lambda house: house.environments.scale("shop", 4),
     "scale in": lambda house: house.environments.configure("shop", settings={"min": "1", "max": "1"}),
