@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from html import escape
 
@@ -36,7 +37,7 @@ def chart_svg(chart: Chart) -> str:
 
 def last_value(line: Line) -> float | None:
     """The newest value, None where there is none."""
-    known = [value for _, value in line.points if value == value]
+    known = [value for _, value in line.points if not math.isnan(value)]
     return known[-1] if known else None
 
 
@@ -53,7 +54,7 @@ def _in_words(chart: Chart) -> str:
 
 
 def _within(chart: Chart, line: Line) -> list[tuple[float, float]]:
-    return [(moment, value) for moment, value in line.points if value == value and chart.since <= moment <= chart.until]
+    return [point for point in line.points if not math.isnan(point[1]) and chart.since <= point[0] <= chart.until]
 
 
 def _scale(top: float) -> str:

@@ -102,23 +102,28 @@ class People:
 
     def add(self, name: str, password: str, role: str) -> None:
         """Raises Conflict where the name is taken, InvalidInput for a bad name, password or role."""
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(f"{name!r} is no name for a user", hint="use small letters, digits and . _ @ + -")
-        row = (name, _checked_role(role), _hash(password), self._clock())
+        hashed = _hash(password)
         with self._database.write() as connection:
-            if connection.execute("SELECT 1 FROM people WHERE name = ?", (name,)).fetchone():
-                raise Conflict(
-                    f"the user {name} is there already", hint="`wherry serve user passwd` changes a password"
-                )
+            self.check(name, role)
+            row = (name, role, hashed, self._clock())
             connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", row)
 
-    def change(self, name: str, *, password: str = "", role: str = "") -> None:
-        """Another password or role; the person's sessions end. Raises NotFound."""
+    def check(self, name: str, role: str) -> None:
+        """Raises Conflict where the name is taken, InvalidInput for a bad name or role."""
+        if not _NAME.fullmatch(name):
+            raise InvalidInput(f"{name!r} is no name for a user", hint="use small letters, digits and . _ @ + -")
+        _checked_role(role)
+        if any(one.name == name for one in self.all()):
+            raise Conflict(f"the user {name} is there already", hint="`wherry serve user passwd` changes a password")
+
+    def change(self, name: str, *, password: str | None = None, role: str | None = None) -> None:
+        """Another password or role; the person's sessions end. Raises NotFound and InvalidInput."""
         self.get(name)
+        hashed = None if password is None else _hash(password)
         with self._database.write() as connection:
-            if password:
-                connection.execute("UPDATE people SET hash = ? WHERE name = ?", (_hash(password), name))
-            if role:
+            if hashed is not None:
+                connection.execute("UPDATE people SET hash = ? WHERE name = ?", (hashed, name))
+            if role is not None:
                 connection.execute("UPDATE people SET role = ? WHERE name = ?", (_checked_role(role), name))
             connection.execute("DELETE FROM sessions WHERE person = ?", (name,))
 
