@@ -1,6 +1,6 @@
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.model import Environment, Instance
-from wherry.deploy.routing import Check, Rule
+from wherry.deploy.routing import Certificate, Check, Rule
 from wherry.deploy.sections import build_section, check_of, endpoints, hosts_of
 from wherry.deploy.settings import Settings
 from wherry.deploy.target import ObservedInstance, ObservedService
@@ -82,9 +82,11 @@ def test_a_server_answers_on_the_port_of_its_own_revision():
 
 
 def test_plain_requests_are_sent_to_https_only_where_there_is_a_certificate():
-    extensions = {1: parse_extension(model())}
-    assert not section([row(1)], extensions, observed("i-1"), {"redirect": "on"}).rules[0].secure
-    assert section([row(1)], extensions, observed("i-1"), {"redirect": "on", "tls": "local"}).rules[0].secure
+    rows, extensions, given = [row(1)], {1: parse_extension(model())}, Settings({"redirect": "on", "tls": "own"})
+    certificate = Certificate("own", "PEM")
+    for certificates in ((), (certificate,)):
+        made = build_section(SHOP, given, rows, extensions, observed("i-1"), certificates)
+        assert made.rules[0].secure == bool(certificates)
 
 
 def test_without_a_version_there_is_nothing_but_the_maintenance():
