@@ -35,7 +35,7 @@ class Acting:
         self._threads: set[threading.Thread] = set()
 
     def act(self, action: str, name: str, values: Mapping[str, str], who: str) -> str:
-        """See `Views.act`. Raises Conflict where another operation is under way, and what else keeps it from beginning."""
+        """See `Views.act`. Raises Conflict where another operation is under way, too."""
         self._parts.records.environment(name)
         if action == "abort":
             return self._abort(name, who)
@@ -95,7 +95,9 @@ class Acting:
 
 def _deploy(name: str, values: Mapping[str, str]) -> tuple[Work, str]:
     version = _given(values, "version")
-    return lambda one: one.deploy(name, version, policy=values.get("policy", "")), f"The deployment of version {version}"
+    return lambda one: one.deploy(
+        name, version, policy=values.get("policy", "")
+    ), f"The deployment of version {version}"
 
 
 def _rollback(name: str, values: Mapping[str, str]) -> tuple[Work, str]:

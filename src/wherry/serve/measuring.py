@@ -6,12 +6,12 @@ from wherry.serve.exposition import Family, Sample
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wherry.deploy.model import Deployment
     from wherry.deploy.target import ObservedInstance
     from wherry.deploy.traffic import RequestStats
-    from wherry.serve.looking import Look
+    from wherry.serve.looking import InstanceHealth, Look
 
     Labels = tuple[tuple[str, str], ...]
 
@@ -23,7 +23,7 @@ _RANKS = {"Ok": 0, "Info": 1, "Warning": 2, "Degraded": 3, "Severe": 4}
 _RANK_WORDS = "0 Ok, 1 Info, 2 Warning, 3 Degraded, 4 Severe, -1 not known"
 
 
-def families(looks: Sequence[Look], deployments: dict[str, Sequence[Deployment]]) -> Iterator[Family]:
+def families(looks: Sequence[Look], deployments: Mapping[str, Sequence[Deployment]]) -> Iterator[Family]:
     """All of them; `deployments` are by environment, the newest first."""
     yield from _environments(looks)
     yield from _deployments(looks, deployments)
@@ -31,8 +31,8 @@ def families(looks: Sequence[Look], deployments: dict[str, Sequence[Deployment]]
 
 
 def _environments(looks: Sequence[Look]) -> Iterator[Family]:
-    def gauge(name: str, help: str, samples: Iterable[Sample]) -> Family:
-        return Family(f"wherry_environment_{name}", "gauge", help, tuple(samples))
+    def gauge(name: str, words: str, samples: Iterable[Sample]) -> Family:
+        return Family(f"wherry_environment_{name}", "gauge", words, tuple(samples))
 
     yield gauge(
         "info",
@@ -40,38 +40,38 @@ def _environments(looks: Sequence[Look]) -> Iterator[Family]:
         (
             Sample((*_of(one), ("application", found.application), ("version", found.version), ("host", found.host)), 1)
             for one in looks
-            for found in (one.status.environment,)
+            for found in (one.found.environment,)
         ),
     )
-    yield gauge("health", f"Health: {_RANK_WORDS}.", (_health(_of(one), one.health) for one in looks))
+    yield gauge("health", f"Health: {_RANK_WORDS}.", (_health(_of(one), one) for one in looks))
     yield gauge(
         "instances_wanted",
         "Instances that are to run.",
-        (Sample(_of(one), one.status.environment.size) for one in looks),
+        (Sample(_of(one), one.found.environment.size) for one in looks),
     )
     yield gauge("instances_running", "Instances that get requests.", (Sample(_of(one), one.serving) for one in looks))
     yield gauge(
         "operation_running",
         "Operations that are under way, by kind.",
         (
-            Sample((*_of(one), ("kind", one.status.operation.kind)), 1)
+            Sample((*_of(one), ("kind", one.found.operation.kind)), 1)
             for one in looks
-            if one.status.operation is not None
+            if one.found.operation is not None
         ),
     )
     yield gauge(
         "requests_per_second",
         "Requests of the last minute, by class of their answers.",
-        (sample for one in looks if (found := one.traffic("")) for sample in _rates(_of(one), found, one.seconds)),
+        (sample for one in looks for sample in _rates(_of(one), one.stats, one.seconds)),
     )
     yield gauge(
         "latency_seconds",
         "Time until the last byte of answers of the last minute.",
-        (sample for one in looks if (found := one.traffic("")) for sample in _latencies(_of(one), found)),
+        (sample for one in looks for sample in _latencies(_of(one), one.stats)),
     )
 
 
-def _deployments(looks: Sequence[Look], deployments: dict[str, Sequence[Deployment]]) -> Iterator[Family]:
+def _deployments(looks: Sequence[Look], deployments: Mapping[str, Sequence[Deployment]]) -> Iterator[Family]:
     counts, lasted, began = [], [], []
     for one in looks:
         ended = [each for each in deployments.get(one.name, ()) if each.result]
@@ -88,24 +88,26 @@ def _deployments(looks: Sequence[Look], deployments: dict[str, Sequence[Deployme
 
 
 def _instances(looks: Sequence[Look]) -> Iterator[Family]:
-    def family(name: str, kind: str, help: str, samples: Iterable[Sample]) -> Family:
-        return Family(f"wherry_instance_{name}", kind, help, tuple(samples))
+    def family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Family:
+        return Family(f"wherry_instance_{name}", kind, words, tuple(samples))
 
-    each = [(one, (*_of(one), ("instance", state.instance.name)), state) for one in looks for state in one.instances]
+    each = [((*_of(one), ("instance", health.name)), state, health) for one in looks for state, health in one.pairs]
     yield family(
         "health",
         "gauge",
         f"Health: {_RANK_WORDS}.",
-        (_health(labels, found) for one, labels, state in each if (found := one.judged(state.instance.name))),
+        (_health(labels, health) for labels, _, health in each),
     )
-    yield family("weight", "gauge", "Share of the requests.", (Sample(labels, s.instance.weight) for _, labels, s in each))
+    yield family(
+        "weight", "gauge", "Share of the requests.", (Sample(labels, s.instance.weight) for labels, s, _ in each)
+    )
     yield family(
         "requests_total",
         "counter",
         "Answered requests by pool and class, since the load balancer or the instance began.",
         (
             Sample((*labels, ("pool", server.pool), ("class", _CLASSES[index])), count)
-            for _, labels, state in each
+            for labels, state, _ in each
             for server in state.servers
             for index, count in enumerate(server.responses)
         ),
@@ -116,7 +118,7 @@ def _instances(looks: Sequence[Look]) -> Iterator[Family]:
         "Requests that got no answer, by pool.",
         (
             Sample((*labels, ("pool", server.pool)), server.failures)
-            for _, labels, state in each
+            for labels, state, _ in each
             for server in state.servers
         ),
     )
@@ -124,14 +126,9 @@ def _instances(looks: Sequence[Look]) -> Iterator[Family]:
         "latency_seconds",
         "gauge",
         "Time until the last byte of answers of the last minute.",
-        (
-            sample
-            for one, labels, state in each
-            if (found := one.traffic(state.instance.name))
-            for sample in _latencies(labels, found)
-        ),
+        (sample for labels, _, health in each for sample in _latencies(labels, health.stats)),
     )
-    observed = [(labels, state.observed) for _, labels, state in each if state.observed is not None]
+    observed = [(labels, state.observed) for labels, state, _ in each if state.observed is not None]
     yield family(
         "cpu_seconds_total",
         "counter",
@@ -156,9 +153,8 @@ def _of(look: Look) -> Labels:
     return (("environment", look.name),)
 
 
-def _health(labels: Labels, judged: object) -> Sample:
-    status, color = str(judged.status), str(judged.color)  # type: ignore[attr-defined]
-    return Sample((*labels, ("status", status), ("color", color)), _RANKS.get(status, -1))
+def _health(labels: Labels, judged: Look | InstanceHealth) -> Sample:
+    return Sample((*labels, ("status", judged.status), ("color", judged.color)), _RANKS.get(judged.status, -1))
 
 
 def _rates(labels: Labels, found: RequestStats, seconds: float) -> Iterator[Sample]:
@@ -167,9 +163,9 @@ def _rates(labels: Labels, found: RequestStats, seconds: float) -> Iterator[Samp
 
 
 def _latencies(labels: Labels, found: RequestStats) -> Iterator[Sample]:
-    for quantile, field in _QUANTILES:
+    for quantile, field in _QUANTILES if found.requests else ():
         yield Sample((*labels, ("quantile", quantile)), round(getattr(found, field) / 1000, 6))
 
 
 def _sum(observed: ObservedInstance, field: str) -> float:
-    return sum(getattr(one, field) for one in observed.services)
+    return float(sum(getattr(one, field) for one in observed.services))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wherry.deploy.model import Deployment, Environment, Event
     from wherry.deploy.records import Records
     from wherry.deploy.settings import Setting
-    from wherry.deploy.status import InstanceStatus, Status
+    from wherry.deploy.status import Status
     from wherry.deploy.target import LogLine
     from wherry.serve.looking import Look
 
@@ -46,48 +46,45 @@ _UNLIMITED = 1e12
 
 def summary_view(look: Look) -> SummaryView:
     """The environment at a glance."""
-    found, traffic = look.status.environment, look.traffic("")
+    found, stats = look.found.environment, look.stats
     return SummaryView(
         name=found.name,
         application=found.application,
         host=found.host,
-        url=look.status.url,
+        url=look.found.url,
         status=found.status,
-        color=look.health.color.lower(),
-        health=look.health.status,
-        causes=look.health.causes,
+        color=look.color,
+        health=look.status,
+        causes=look.causes,
         version=found.version,
         instances=look.serving,
         wanted=found.size,
-        requests=traffic.requests / look.seconds if traffic else 0.0,
-        failing=traffic.share(5) if traffic else 0.0,
-        p95=traffic.p95 if traffic else 0.0,
+        requests=stats.requests / look.seconds,
+        failing=stats.share(5),
+        p95=stats.p95,
     )
 
 
 def instance_views(look: Look) -> list[InstanceView]:
     """Its instances, by number."""
-    return [_instance_view(look, one) for one in look.instances]
-
-
-def _instance_view(look: Look, status: InstanceStatus) -> InstanceView:
-    one, services = status.instance, status.observed.services if status.observed else ()
-    traffic, judged = look.traffic(one.name), look.judged(one.name)
-    return InstanceView(
-        name=one.name,
-        version=one.version,
-        color=judged.color.lower() if judged else "grey",
-        health=judged.status if judged else "Unknown",
-        causes=judged.causes if judged else (),
-        weight=one.weight,
-        draining=one.draining,
-        started=one.created / _SECOND,
-        requests=traffic.requests / look.seconds if traffic else 0.0,
-        failing=traffic.share(5) if traffic else 0.0,
-        p95=traffic.p95 if traffic else 0.0,
-        cpu=look.cpu.get(one.name, 0.0),
-        memory=sum(service.memory for service in services),
-    )
+    return [
+        InstanceView(
+            name=health.name,
+            version=status.instance.version,
+            color=health.color,
+            health=health.status,
+            causes=health.causes,
+            weight=status.instance.weight,
+            draining=status.instance.draining,
+            started=status.instance.created / _SECOND,
+            requests=health.stats.requests / look.seconds,
+            failing=health.stats.share(5),
+            p95=health.stats.p95,
+            cpu=health.cpu,
+            memory=health.memory,
+        )
+        for status, health in look.pairs
+    ]
 
 
 # --- what is under way

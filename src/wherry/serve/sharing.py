@@ -81,4 +81,4 @@ def shared_parts(parts: Parts, moment: Moment) -> Parts:
     """The parts for whoever only looks: what the target and the balancer say of an environment is kept a moment."""
     target = _Shared(parts.target, moment, ("observe",))
     balancer = _Shared(parts.balancer, moment, ("states", "sections", "running"))
-    return parts._replace(target=target, balancer=balancer)  # type: ignore[arg-type]
+    return parts._replace(target=target, balancer=balancer)

@@ -7,7 +7,7 @@ import time
 from wherry.deploy.settings import Settings
 from wherry.serve.acting import Acting
 from wherry.serve.exposition import exposition
-from wherry.serve.looking import Looking
+from wherry.serve.judging import Looking
 from wherry.serve.measuring import families
 from wherry.serve.picturing import (
     can_abort,
@@ -23,6 +23,7 @@ from wherry.serve.picturing import (
     version_before,
 )
 from wherry.serve.sharing import Moment, shared_parts
+from wherry.serve.tracing import Traces, charts, figures
 from wherry.serve.views import EnvironmentView, VersionView
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from wherry.deploy.model import Environment
     from wherry.deploy.parts import Parts
     from wherry.serve.looking import Look
-    from wherry.serve.views import EventView, LogView, SettingView, SummaryView, VariableView
+    from wherry.serve.views import Chart, EventView, LogView, SettingView, SummaryView, VariableView
 
 __all__ = ["Showing"]
 
@@ -48,6 +49,8 @@ class Showing:
         self._target = parts.target
         self._records = parts.records
         self._moment = Moment(_MOMENT, clock)
+        self._now = parts.clock
+        self._traces = Traces()
         self._looking = Looking(shared_parts(parts, self._moment))
         self._acting = Acting(parts, self._moment.forget)
 
@@ -70,7 +73,7 @@ class Showing:
 
     def _environment(self, name: str, seconds: float) -> EnvironmentView:
         look = self._look(name)
-        found, status = look.status.environment, look.status
+        found, status = look.found.environment, look.found
         settings, versions = Settings(found.settings), self._records.versions(found.application)
         labels = {one.label for one in versions}
         deployments = self._records.history.deployments(name)
@@ -79,7 +82,7 @@ class Showing:
             operation=operation_words(self._records, status),
             progress=step_views(status),
             instances=instance_views(look),
-            charts=self._looking.charts(name, seconds) if seconds else (),
+            charts=self._charts(name, seconds) if seconds else (),
             deployments=deployment_views(found, deployments[:_DEPLOYMENTS], labels),
             least=settings.count("min"),
             most=settings.count("max"),
@@ -88,6 +91,16 @@ class Showing:
             can_abort=can_abort(status),
             others=self._others(found),
         )
+
+    def _charts(self, name: str, seconds: float) -> Sequence[Chart]:
+        return charts(lambda of: self._traces.points(name, of, seconds), self._now() / 1e9, seconds)
+
+    def measure(self) -> None:
+        """Take down how every environment does, for charts; to be called now and then."""
+        names = [one.name for one in self._records.environments()]
+        self._traces.keep({*names})
+        for name in names:
+            self._traces.add(name, self._now() / 1e9, figures(self._look(name)))
 
     def _others(self, environment: Environment) -> list[str]:
         if not environment.revision:
@@ -103,9 +116,11 @@ class Showing:
     def logs(self, name: str, limit: int, instance: str = "", service: str = "") -> Sequence[LogView]:
         """See Views."""
         self._records.environment(name)
-        wanted = {"instances": (instance,) if instance else (), "services": (service,) if service else ()}
+        instances, services = (instance,) if instance else (), (service,) if service else ()
         question = ("logs", name, limit, instance, service)
-        lines = self._moment.get(question, lambda: [*self._target.logs(name, tail=limit, **wanted)])
+        lines = self._moment.get(
+            question, lambda: [*self._target.logs(name, tail=limit, instances=instances, services=services)]
+        )
         return [log_view(one) for one in lines]
 
     def settings(self, name: str) -> Sequence[SettingView]:

@@ -60,7 +60,8 @@ def _serve(argv: list[str]) -> int:
     period = _period(parsed["period"])
     from wherry.deploy.parts import open_parts
     from wherry.serve.server import Serving, serve
-    from wherry.serve.showing import Showing, control_turn
+    from wherry.serve.showing import Showing
+    from wherry.serve.turning import turn_of
 
     layout = _layout()
     people, parts = _people(layout), open_parts(layout)
@@ -72,7 +73,7 @@ def _serve(argv: list[str]) -> int:
             hint = "`wherry serve user add NAME --role admin` adds somebody"
             print(f"Nobody can log in yet: {hint}", flush=True)
 
-    serving = Serving(views, people, control_turn(parts), period, ready, views.wait)
+    serving = Serving(views, people, turn_of(parts, views.measure), period, ready, views.wait)
     if not serve(layout, listening, serving):
         sys.stdout.flush()
         os._exit(0)  # what is still under way is in the journal, and would keep this process for as long as it takes
@@ -125,12 +126,12 @@ def _add(argv: list[str]) -> int:
 
 
 def _list(argv: list[str]) -> int:
-    parsed = Command("wherry serve user ls", "[OPTIONS]", "List who may use the console", (_FORMAT,), most=0).parse(argv)
+    parsed = Command("wherry serve user ls", "[OPTIONS]", "List who may use the console", (_FORMAT,), most=0).parse(
+        argv
+    )
     from wherry.base.clock import rfc3339
 
-    rows = [
-        {"Name": one.name, "Role": one.role, "Created": rfc3339(one.created)} for one in _people(_layout()).all()
-    ]
+    rows = [{"Name": one.name, "Role": one.role, "Created": rfc3339(one.created)} for one in _people(_layout()).all()]
     print_list(rows, [("NAME", "Name"), ("ROLE", "Role"), ("CREATED", "Created")], parsed["format"])
     return 0
 
@@ -164,7 +165,9 @@ def _remove(argv: list[str]) -> int:
 
 def _audit(argv: list[str]) -> int:
     flags = (_FORMAT, Flag("limit", "int", "How many entries, the newest first", short="n", default=200))
-    parsed = Command("wherry serve audit", "[OPTIONS]", "Show who did what in the console", flags, most=0).parse(argv[1:])
+    parsed = Command("wherry serve audit", "[OPTIONS]", "Show who did what in the console", flags, most=0).parse(
+        argv[1:]
+    )
     from wherry.base.clock import rfc3339
 
     rows = [
