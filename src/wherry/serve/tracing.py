@@ -69,19 +69,19 @@ def figures(look: Look) -> dict[str, float]:
     return {**values, "p50": stats.p50, "p95": stats.p95} if stats.requests else values
 
 
-_CHARTS = (
-    ("Requests", "/s", ("requests",)),
-    ("Errors", "/s", ("4xx", "5xx")),
-    ("Latency", "ms", ("p50", "p95")),
-    ("CPU", "%", ("cpu",)),
-    ("Memory", "B", ("memory",)),
-    ("Instances", "", ("instances",)),
+_CHARTS = (  # title, unit, names, what the scale reaches at least
+    ("Requests", "/s", ("requests",), 1.0),
+    ("Errors", "/s", ("4xx", "5xx"), 1.0),
+    ("Latency", "ms", ("p50", "p95"), 10.0),
+    ("CPU", "%", ("cpu",), 10.0),
+    ("Memory", "B", ("memory",), 1e7),
+    ("Instances", "", ("instances",), 2.0),
 )
 
 
 def charts(points: Callable[[str], list[tuple[float, float]]], now: float, seconds: float) -> list[Chart]:
     """All charts of an environment; `points` gives those of a name. Pure."""
     return [
-        Chart(title, unit, [Line(name, points(name)) for name in names], now - seconds, now, width_for(seconds))
-        for title, unit, names in _CHARTS
+        Chart(title, unit, [Line(name, points(name)) for name in names], now - seconds, now, width_for(seconds), top)
+        for title, unit, names, top in _CHARTS
     ]

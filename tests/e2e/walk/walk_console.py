@@ -133,7 +133,7 @@ def test_a_deployment_is_watched_and_aborted(visit):
     page.goto("/environments/shop")
     running = version(page).text_content()
     page.get_by_role("combobox", name="Version").select_option("slow")
-    page.get_by_role("button", name="Deploy").click()
+    page.get_by_role("button", name="Deploy", exact=True).click()
     sure(page)
     operation = page.locator("#operation")
     expect(operation).to_contain_text("of version slow")
