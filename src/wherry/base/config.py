@@ -22,6 +22,8 @@ class Configuration(NamedTuple):
     `registries.insecure` lists registries that are spoken to without TLS where they do not answer to it, and whose
     certificate is not checked; `registries.certificates` is the directory of registries' CAs, as Docker's `certs.d`;
     `balancer.address`, `.http` and `.https` are where the load balancer listens (0: not at all).
+    `acme.directory` is the address of the authority that issues public certificates, `acme.email` is told to it,
+    `acme.trust` is a file of CAs to trust it by; `acme.key_id` and `acme.hmac_key` bind to an account there.
     """
 
     base_fallback: str = "none"
@@ -31,6 +33,11 @@ class Configuration(NamedTuple):
     balancer_address: str = ""
     balancer_http: int = 80
     balancer_https: int = 0
+    acme_directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    acme_email: str = ""
+    acme_trust: str = ""
+    acme_key_id: str = ""
+    acme_hmac_key: str = ""
 
 
 _KEYS: dict[tuple[str, str], tuple[str, type[Any]]] = {
@@ -41,6 +48,7 @@ _KEYS: dict[tuple[str, str], tuple[str, type[Any]]] = {
     ("balancer", "address"): ("balancer_address", str),
     ("balancer", "http"): ("balancer_http", int),
     ("balancer", "https"): ("balancer_https", int),
+    **{("acme", name): (f"acme_{name}", str) for name in ("directory", "email", "trust", "key_id", "hmac_key")},
 }
 _KINDS = {list: "list", str: "string", int: "number"}
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-__all__ = ["CertificateFacts", "LocalAuthority", "certificate_facts", "is_local", "read_bundle"]
+__all__ = ["CertificateFacts", "LocalAuthority", "certificate_facts", "is_local", "key_pem", "read_bundle"]
 
 _DAYS, _RENEW_DAYS, _AUTHORITY_DAYS = 397, 30, 3650
 _LEAST_BITS = 2048  # of RSA; OpenSSL refuses fewer
@@ -74,7 +74,7 @@ def is_local(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost")
 
 
-def read_bundle(certificate_pem: str, key_pem: str, now: float) -> str:
+def read_bundle(certificate_pem: str, private_pem: str, now: float) -> str:
     """A certificate, its chain and its key as one text: the key, then the certificate, then who issued it, and so on.
 
     Raises InvalidInput where the key is not the certificate's, the chain is in disorder, or it is not valid at `now`
@@ -86,7 +86,7 @@ def read_bundle(certificate_pem: str, key_pem: str, now: float) -> str:
         chain = x509.load_pem_x509_certificates(certificate_pem.encode())
     except ValueError as error:
         raise InvalidInput(f"the certificate cannot be read: {error}", hint="PEM is wanted") from None
-    key = _readable_key(key_pem)
+    key = _readable_key(private_pem)
     pem = key + "".join(map(_certificate_pem, chain))
     certificate_facts(pem)
     _check_chain(chain)
@@ -209,7 +209,7 @@ class LocalAuthority:
             .add_extension(issuer_id, critical=False)
             .sign(authority_key, SHA256())
         )
-        return _key_pem(key) + _certificate_pem(certificate) + authority_pem
+        return key_pem(key) + _certificate_pem(certificate) + authority_pem
 
 
 def _new_authority() -> str:
@@ -231,7 +231,7 @@ def _new_authority() -> str:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, SHA256())
     )
-    return _certificate_pem(certificate) + _key_pem(key)
+    return _certificate_pem(certificate) + key_pem(key)
 
 
 def _named(text: str) -> x509.Name:
@@ -255,7 +255,8 @@ def _certificate_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def _key_pem(key: EllipticCurvePrivateKey) -> str:
+def key_pem(key: EllipticCurvePrivateKey) -> str:
+    """The key in PEM, without a passphrase."""
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Intent", "Intents"]
 
+_RELEASED = ("configuration", "rollback")  # kinds of deployments of what was released to the environment before
+
 
 class Intent(NamedTuple):
     """`plan` takes the wish, the members as they are found, and the number of the first new instance.
@@ -171,7 +173,7 @@ class Intents:
             batch=given.batch.of(environment.size),
             percent=given.number("split.percent"),
             evaluation=given.number("split.evaluation"),
-            release=extension.release is not None and kind != "configuration",
+            release=extension.release is not None and kind not in _RELEASED,
             predeploy="predeploy" in hooks,
             postdeploy="postdeploy" in hooks,
             accessories=bool(extension.accessories),

@@ -6,6 +6,7 @@ applying them again, by anybody, mends it.
 
 from __future__ import annotations
 
+from wherry.base.locks import FileLock
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.plan import Member
 from wherry.deploy.sections import build_section, hosts_of
@@ -93,8 +94,12 @@ class Membership:
         return section._replace(challenges=challenges(self._parts.layout, environment))
 
     def hold(self, *environments: str) -> None:
-        """Have the balancer hold what these environments want, all at once."""
-        self._parts.balancer.apply(*map(self.section, environments))
+        """Have the balancer hold what these environments want, all at once.
+
+        Whoever is the last to call it has looked at the rows last: a certificate may come while a deployment goes on.
+        """
+        with FileLock(f"{self._parts.layout.locks}/membership"):
+            self._parts.balancer.apply(*map(self.section, environments))
 
     def enter(self, environment: str, weights: Sequence[tuple[str, int]]) -> None:
         """Give instances these weights; those that drained serve again."""

@@ -126,4 +126,18 @@ MIGRATIONS = (
         PRIMARY KEY (environment, name, subject, width, time)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE schedule_runs (
+        environment TEXT NOT NULL REFERENCES environments (name) ON DELETE CASCADE,
+        job TEXT NOT NULL,
+        schedule TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        owner TEXT NOT NULL DEFAULT '',
+        started INTEGER NOT NULL DEFAULT 0,
+        ended INTEGER NOT NULL DEFAULT 0,
+        result TEXT NOT NULL DEFAULT '',
+        detail TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (environment, job, schedule, time)
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

@@ -103,7 +103,7 @@ def build_section(
         pools.append(Pool(endpoint.pool, tuple(servers), endpoint.check, is_sticky))
     return Section(
         environment.name,
-        _rules(environment, ruling, settings),
+        _rules(environment, ruling, settings, secure=settings.on("redirect") and bool(certificates)),
         tuple(pools),
         tuple(certificates),
         settings.on("maintenance"),
@@ -130,9 +130,9 @@ def _named(endpoint: Endpoint, extension: Extension, settings: Settings) -> Endp
     return next((one for one in others if one.route.service == endpoint.route.service), None)
 
 
-def _rules(environment: Environment, extension: Extension, settings: Settings) -> tuple[Rule, ...]:
+def _rules(environment: Environment, extension: Extension, settings: Settings, *, secure: bool) -> tuple[Rule, ...]:
+    """`secure` only where there is a certificate: nobody is sent to where a browser stops."""
     names = {(one.route.service, one.route.port): one.pool for one in endpoints(extension, settings)}
-    secure = settings.on("redirect") and settings.text("tls") != "off"
     return tuple(
         Rule(one.host or environment.host, one.path, names[one.service, one.port], secure) for one in extension.routes
     )

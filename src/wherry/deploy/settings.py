@@ -31,7 +31,7 @@ _TRUE, _FALSE = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 
 
 class Setting(NamedTuple):
-    """One setting. `kind` is int, number, seconds, on-off, batch, policy, codes, path or one of `choices`."""
+    """One setting. `kind` is int, number, seconds, on-off, batch, policy, codes, path, cron or one of `choices`."""
 
     name: str
     kind: str
@@ -51,7 +51,11 @@ class Setting(NamedTuple):
         if self.most:
             unit = f" {self.unit}" if self.unit else ""
             return f"{self.least:g} to {self.most:g}{unit}"
-        return {"on-off": "on, off", "batch": "a count (2) or a percentage (30%)"}.get(self.kind, "")
+        return {
+            "on-off": "on, off",
+            "batch": "a count (2) or a percentage (30%)",
+            "cron": "minute, hour, day, month and weekday, or @daily …",
+        }.get(self.kind, "")
 
 
 class Batch(NamedTuple):
@@ -101,6 +105,8 @@ SETTINGS = {
         Setting("scale.increment", "int", "1", "How many instances are added or removed at a time", 1, 100),
         _seconds("scale.cooldown", "360", 86400, "Between two changes of the count"),
         Setting("sticky", "on-off", "off", "Whether a client stays with its instance"),
+        Setting("backup.schedule", "cron", "", "When accessories are backed up, as a cron expression in UTC"),
+        Setting("backup.keep", "int", "7", "How many backups a scheduled one leaves, the newest", 1, 1000),
         Setting("tls", "choice", "off", "Where the certificate comes from", choices=("off", "local", "acme", "own")),
         Setting("redirect", "on-off", "off", "Whether plain requests are sent to https"),
         Setting("maintenance", "on-off", "off", "Whether a page that says so is shown instead"),
@@ -146,7 +152,14 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
 
 def _canonical(setting: Setting, text: str) -> str:
     """The text as it is kept. Raises InvalidInput with the setting's name and bounds."""
-    readers = {"policy": parse_policy, "on-off": _on_off, "batch": _batch_text, "codes": _codes, "path": _path}
+    readers = {
+        "policy": parse_policy,
+        "on-off": _on_off,
+        "batch": _batch_text,
+        "codes": _codes,
+        "path": _path,
+        "cron": _cron,
+    }
     try:
         if setting.kind in readers:
             return readers[setting.kind](text)
@@ -184,6 +197,16 @@ def _codes(text: str) -> str:
         if not 100 <= int(first) <= int(last or first) <= 599:
             raise ValueError("answers are between 100 and 599")
     return text.replace(" ", "")
+
+
+def _cron(text: str) -> str:
+    from wherry.deploy.cron import parse_expression
+
+    try:
+        parse_expression(text)
+    except InvalidInput as error:
+        raise ValueError(error.message) from None
+    return text
 
 
 def _batch_text(text: str) -> str:

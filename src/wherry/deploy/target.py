@@ -60,12 +60,17 @@ class AccessoryWish(NamedTuple):
 
 
 class Release(NamedTuple):
-    """A command that runs once, in a container of `service` of a version, on the environment's network."""
+    """A command that runs once, in a container of `service` of a version, on the environment's network.
+
+    Two of one `name` do not run at once in an environment: the later one ends the earlier. Other than `release` it
+    begins with `job-`.
+    """
 
     instance: InstanceWish
     service: str
     command: tuple[str, ...]
     timeout: float = 600.0
+    name: str = "release"
 
 
 class ObservedService(NamedTuple):

@@ -2,7 +2,7 @@
 
 Nothing of it looks at the source tree again: images are built or fetched and named by their identifiers, configs are
 part of the model, secrets are read now and handed over apart, to be kept encrypted. Images stay as long as the version.
-Hooks (`.platform/hooks`) are part of the model too.
+Hooks (`.platform/hooks`) and jobs by the clock (`cron.yaml`) are part of the model too.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from wherry.compose.model import Project, Service
 from wherry.compose.project import load_project, without_unused
 from wherry.compose.readers import DiskSource
 from wherry.compose.requests import check_supported
+from wherry.deploy.cron import KEY as CRON
+from wherry.deploy.cron import parse_cron
 from wherry.deploy.hooks import KEY as HOOKS
 from wherry.deploy.hooks import read_hooks, run_hooks
 
@@ -71,6 +73,7 @@ class Versions:
         project = without_unused(_load(options, warn))
         if not project.services:
             raise InvalidInput("the project has no service", hint="is every one in a profile that is not active?")
+        jobs = _jobs(project)
         for service in project.services.values():
             for warning in (*check_supported(service), *_bound(service)):
                 warn(warning)
@@ -78,7 +81,8 @@ class Versions:
         wanted = plan_images(project, self._engine.image_ids(names), build=True)
         ensure_images(self._engine, project, wanted, progress)
         images = self._pin(project, owner)
-        model = {**self._model(project, images), **({HOOKS: hooks} if hooks else {})}
+        kept = {HOOKS: hooks, CRON: jobs}
+        model = {**self._model(project, images), **{key: value for key, value in kept.items() if value}}
         return Content(model, images, _secrets(project), revision(project.directory, project.environment))
 
     def _prebuild(self, options: ProjectOptions, owner: str, progress: Sink, warn: Warn) -> dict[str, dict[str, str]]:
@@ -120,7 +124,7 @@ class Versions:
             "volumes": project.volumes,
             "secrets": {name: {} for name in project.secrets},
             "configs": {name: _content(name, one, project) for name, one in project.configs.items()},
-            **{name: one for name, one in project.extensions.items() if name != HOOKS},
+            **{name: one for name, one in project.extensions.items() if name not in (HOOKS, CRON)},
         }
 
     def _exposed(self, image_id: str) -> list[dict[str, Any]]:
@@ -170,6 +174,20 @@ def _bound(service: Service) -> Iterable[str]:
                 f"services.{service.name}.volumes: {mount['source']} is no part of the version: it is mounted as it is"
                 " at the time"
             )
+
+
+def _jobs(project: Project) -> list[dict[str, Any]]:
+    """The jobs of the `cron.yaml` beside the project's files."""
+    import yaml
+
+    path = f"{project.directory}/cron.yaml"
+    if not os.path.isfile(path):
+        return []
+    try:
+        document = yaml.safe_load(DiskSource().read(path))
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"cron.yaml is not YAML: {' '.join(str(error).split())}") from None
+    return [one._asdict() for one in parse_cron(document, tuple(project.services))]
 
 
 def _content(name: str, config: dict[str, Any], project: Project) -> dict[str, Any]:

@@ -1,14 +1,16 @@
 """Versions: what they are made of outlives the source tree, and their images stay."""
 
+import json
 import os
 import subprocess
 
 import pytest
 
-from wherry.base.errors import Conflict, NotFound, OperationFailed
+from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed
 from wherry.base.paths import Layout
 from wherry.base.progress import Finished, Output, nobody
 from wherry.compose.location import ProjectOptions
+from wherry.deploy.cron import KEY, Job, decode_jobs
 from wherry.deploy.hooks import phases, run_hooks
 from wherry.deploy.versions import Versions
 from wherry.engine import open_engine
@@ -119,3 +121,18 @@ def test_a_failing_prebuild_hook_ends_the_build(versions, tmp_path):
     with pytest.raises(OperationFailed, match="prebuild hook check failed with exit code 7: not today"):
         build(versions, tmp_path, "v9", events.append)
     assert events[-1] == Finished("hooks.prebuild", error="the prebuild hook check failed with exit code 7: not today")
+
+
+def test_jobs_by_the_clock_are_kept_and_mistakes_in_them_end_the_build(versions, tmp_path):
+    write(tmp_path, Dockerfile="FROM tiny\n")
+    (tmp_path / "cron.yaml").write_text("version: 1\ncron: [{name: tidy, schedule: '@daily', command: ./tidy}]\n")
+    content, _ = build(versions, tmp_path, "v9")
+    assert decode_jobs(json.loads(json.dumps(content.model))[KEY])[0] == Job(
+        "tidy", "@daily", service="web", command=("/bin/sh", "-c", "./tidy")
+    )
+    (tmp_path / "cron.yaml").write_text("version: 1\ncron: [{name: tidy, schedule: '@often', command: ./tidy}]\n")
+    with pytest.raises(InvalidInput, match=r"cron.yaml: cron\[0\].schedule: '@often' is no cron expression"):
+        build(versions, tmp_path, "v9")
+    (tmp_path / "cron.yaml").write_text("version: [\n")
+    with pytest.raises(InvalidInput, match=r"cron.yaml is not YAML"):
+        build(versions, tmp_path, "v9")

@@ -160,7 +160,7 @@ def test_a_release_step_that_fails_changes_nothing(shop):
         shop.environments.deploy("shop", label)
     assert shop.served() == {"v1": 2}
     assert shop.least(began) == 2
-    assert {one for one in shop.parts.target.instances["shop"]} == {"i-1", "i-2"}
+    assert set(shop.parts.target.instances["shop"]) == {"i-1", "i-2"}
     shop.world.release_codes.clear()
     shop.environments.deploy("shop", label)
     assert shop.parts.target.released == [label, label]

@@ -23,7 +23,7 @@ from wherry.engine.request import ExecRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from wherry.base.paths import Layout
@@ -106,7 +106,8 @@ class Backups:
                 return found
         except FileNotFoundError:
             raise NotFound(
-                f"{self._environment} has no backup {name}", hint="`wherry env backups` lists them"
+                f"{self._environment} has no backup {name}",
+                hint=f"see `wherry env backup list {self._environment}`",
             ) from None
 
     def remove(self, name: str) -> None:
@@ -115,6 +116,19 @@ class Backups:
         with FileLock(self._lock):
             os.rename(f"{self._directory}/{name}", f"{self._directory}/{name}{_PARTIAL}")
             self._sweep()
+
+    def export(self, name: str, write: Callable[[bytes], object]) -> None:
+        """The backup as a tar archive, a directory of its name in it. Raises NotFound."""
+        import tarfile
+
+        class Stream:
+            def write(self, data: bytes) -> int:
+                write(data)
+                return len(data)
+
+        self._manifest(name)
+        with FileLock(self._lock), tarfile.open(fileobj=Stream(), mode="w|") as archive:  # type: ignore[call-overload]
+            archive.add(f"{self._directory}/{name}", name)
 
     def keep(self, number: int) -> list[str]:
         """Delete all but the newest `number`; the names of those that went."""

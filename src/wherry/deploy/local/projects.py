@@ -24,11 +24,13 @@ __all__ = [
     "ACCESSORIES",
     "ENVIRONMENT",
     "INSTANCE",
+    "JOB",
     "RELEASE",
     "VERSION",
     "Whose",
     "accessory_project",
     "instance_project",
+    "is_run",
     "project_name",
     "release_project",
     "whose",
@@ -39,6 +41,7 @@ INSTANCE = "io.wherry.instance"
 VERSION = "io.wherry.version"
 ACCESSORIES = "accessories"
 RELEASE = "release"
+JOB = "job-"  # begins the names of other commands that run once
 _SHARED = "accessories-"  # begins the keys of networks that are the accessories'
 _DROPPED = ("build", "container_name", "ports", "profiles", "pull_policy", "develop")
 
@@ -56,6 +59,11 @@ def whose(labels: dict[str, str]) -> Whose | None:
     if ENVIRONMENT not in labels or PROJECT not in labels:
         return None
     return Whose(labels[ENVIRONMENT], labels.get(INSTANCE, ""), labels.get(VERSION, ""))
+
+
+def is_run(name: str) -> bool:
+    """Whether what is called so is a command that runs once, and no instance."""
+    return name == RELEASE or name.startswith(JOB)
 
 
 def project_name(environment: str, name: str) -> str:
@@ -89,7 +97,7 @@ def instance_project(wish: InstanceWish, accessories: Iterable[str]) -> Project:
 
 def release_project(release: Release, accessories: Iterable[str]) -> Project:
     """One container that runs a command to its end, beside the accessories."""
-    wish = release.instance._replace(name=RELEASE, services=(release.service,))
+    wish = release.instance._replace(name=release.name, services=(release.service,))
     project = instance_project(wish, accessories)
     service = project.services[release.service]
     config = {key: one for key, one in service.config.items() if key not in ("healthcheck", "scale", "deploy")}

@@ -20,6 +20,7 @@ from wherry.deploy.local.projects import (
     RELEASE,
     accessory_project,
     instance_project,
+    is_run,
     project_name,
     release_project,
     whose,
@@ -62,7 +63,7 @@ class LocalTarget:
         for one in self._containers(environment):
             owner = whose(one.labels)
             assert owner is not None
-            if owner.name == RELEASE:
+            if is_run(owner.name):
                 continue
             found.setdefault(owner.name, []).append(self._service(one))
             versions[owner.name] = owner.version
@@ -155,15 +156,15 @@ class LocalTarget:
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:
         """See Target."""
         environment = release.instance.environment
-        self._down(environment, RELEASE, nobody)
+        self._down(environment, release.name, nobody)
         project = release_project(release, _others(release.instance))
         try:
             self._up(project, UpOptions(), nobody)
-            return self._follow_to_end(project.name, release.timeout, output)
+            return self._follow_to_end(project.name, release, output)
         finally:
-            self._down(environment, RELEASE, nobody)
+            self._down(environment, release.name, nobody)
 
-    def _follow_to_end(self, project: str, timeout: float, output: Callable[[bytes], None]) -> int:
+    def _follow_to_end(self, project: str, release: Release, output: Callable[[bytes], None]) -> int:
         [one] = self._engine.containers(project)
         writer = threading.Thread(target=self._copy_output, args=(one.id, output), daemon=True)
         writer.start()
@@ -172,9 +173,10 @@ class LocalTarget:
             now = self._engine.container(one.id)
             return now.exit_code if now is not None and now.status in _NEVER_AGAIN else None
 
-        ended = self._engine.wait_until(code, timeout)
+        ended = self._engine.wait_until(code, release.timeout)
         if ended is None:
-            raise Unavailable(f"the release command has not ended within {timeout:g} seconds", hint="see `release:`")
+            what = "release command" if release.name == RELEASE else f"command of {release.name}"
+            raise Unavailable(f"the {what} has not ended within {release.timeout:g} seconds", hint="see its `timeout:`")
         writer.join()
         return ended
 

@@ -1,0 +1,143 @@
+"""`env certificate set|show|issue|remove`: what an environment answers https with."""
+
+from __future__ import annotations
+
+import os
+
+from wherry.cli.flags import Command, Flag
+from wherry.cli.group import dispatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wherry.deploy.parts import Parts
+
+__all__ = ["run"]
+
+
+def run(argv: list[str]) -> int:
+    """One of the words; `argv[0]` is `certificate`."""
+    own = {"set": _set, "show": _show, "issue": _issue, "remove": _remove, "rm": _remove, "authority": _authority}
+    return dispatch("env certificate", argv, {}, own)
+
+
+def _parts() -> Parts:
+    from wherry.base.paths import Layout
+    from wherry.deploy.parts import open_parts
+
+    return open_parts(Layout.from_environment(os.environ, os.geteuid()))
+
+
+def _set(argv: list[str]) -> int:
+    flags = (
+        Flag("cert", "str", "File with the certificate in PEM, and after it who issued it, and so on"),
+        Flag("key", "str", "File with its private key in PEM, without a passphrase"),
+    )
+    usage = "--cert FILE --key FILE ENV"
+    parsed = Command("wherry env certificate set", usage, "Bring a certificate", flags, least=1, most=1).parse(argv)
+    from wherry.base.errors import UsageError
+    from wherry.deploy.membership import Membership
+    from wherry.deploy.settings import Settings
+    from wherry.deploy.tls import keep_own
+
+    if not (parsed["cert"] and parsed["key"]):
+        raise UsageError("both --cert and --key are needed")
+    name, parts = parsed.args[0], _parts()
+    environment, membership = parts.records.environment(name), Membership(parts)
+    hosts = list(dict.fromkeys(rule.host for rule in membership.section(name).rules)) or [environment.host]
+    facts = keep_own(parts.layout, name, _read(parsed["cert"]), _read(parsed["key"]), hosts=hosts)
+    print(f"kept for {', '.join(facts.hosts)}, valid until {_day(facts.ends)}")
+    if Settings(environment.settings).text("tls") == "own":
+        membership.hold(name)
+    else:
+        print(f"It is shown from `wherry env set {name} tls=own` on.")
+    return 0
+
+
+def _read(path: str) -> str:
+    from wherry.base.errors import NotFound
+
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as error:
+        raise NotFound(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _show(argv: list[str]) -> int:
+    flags = (Flag("format", "str", "text, json, or a Go template", default="text"),)
+    usage = "[OPTIONS] ENV"
+    summary = "Show what an environment answers https with"
+    parsed = Command("wherry env certificate show", usage, summary, flags, least=1, most=1).parse(argv)
+    from wherry.cli.output import render_one
+
+    facts = _facts(_parts(), parsed.args[0])
+    if parsed["format"] != "text":
+        print(render_one(facts, parsed["format"]))
+        return 0
+    for title, value in facts.items():
+        if value:
+            print(f"{title}: {', '.join(value) if isinstance(value, list) else value}")
+    return 0
+
+
+def _facts(parts: Parts, name: str) -> dict[str, object]:
+    from wherry.base.clock import rfc3339
+    from wherry.deploy.acme import last_attempt
+    from wherry.deploy.certificates import certificate_facts
+    from wherry.deploy.membership import Membership
+    from wherry.deploy.settings import Settings
+
+    source = Settings(parts.records.environment(name).settings).text("tls")
+    found = [certificate_facts(one.pem) for one in Membership(parts).section(name).certificates]
+    attempt = last_attempt(parts.layout, name) if source == "acme" else None
+    failed = attempt is not None and attempt.failures > 0
+    return {
+        "Source": source,
+        "Hosts": [host for one in found for host in one.hosts],
+        "Begins": rfc3339(int(found[0].begins * 1e9)) if found else "",
+        "Ends": rfc3339(int(found[0].ends * 1e9)) if found else "",
+        "Error": attempt.error if attempt is not None and failed else "",
+        "NextAttempt": rfc3339(int(attempt.again * 1e9)) if attempt is not None and failed else "",
+    }
+
+
+def _issue(argv: list[str]) -> int:
+    summary = "Ask the ACME authority for a certificate now"
+    parsed = Command("wherry env certificate issue", "ENV", summary, (), least=1, most=1).parse(argv)
+    from wherry.deploy.acme import issue
+
+    facts = issue(_parts(), parsed.args[0])
+    print(f"issued for {', '.join(facts.hosts)}, valid until {_day(facts.ends)}")
+    return 0
+
+
+def _remove(argv: list[str]) -> int:
+    summary = "Forget the certificate that was brought"
+    parsed = Command("wherry env certificate remove", "ENV", summary, (), least=1, most=1).parse(argv)
+    from wherry.base.errors import NotFound
+    from wherry.deploy.membership import Membership
+    from wherry.deploy.tls import forget
+
+    parts, name = _parts(), parsed.args[0]
+    parts.records.environment(name)
+    if not forget(parts.layout, name, "own"):
+        raise NotFound(f"no certificate is kept for {name}")
+    Membership(parts).hold(name)
+    return 0
+
+
+def _authority(argv: list[str]) -> int:
+    summary = "Print the local authority's certificate, for browsers and programs to trust"
+    Command("wherry env certificate authority", "", summary, (), most=0).parse(argv)
+    from wherry.base.paths import Layout
+    from wherry.deploy.certificates import LocalAuthority
+
+    layout = Layout.from_environment(os.environ, os.geteuid())
+    print(LocalAuthority(f"{layout.root}/authority").certificate(), end="")
+    return 0
+
+
+def _day(seconds: float) -> str:
+    import time
+
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
