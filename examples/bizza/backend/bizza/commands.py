@@ -57,6 +57,7 @@ def _is_known(configuration: Config, connection: Connection) -> bool:
     """Whether the schema's version is one of ours; says so where it is not."""
     ours = {one.revision for one in ScriptDirectory.from_config(configuration).walk_revisions()}
     foreign = sorted({*MigrationContext.configure(connection).get_current_heads()} - ours)
+    connection.rollback()  # what asking has begun: migrations commit only what they begin themselves
     if foreign:
         click.echo(f"the schema is at {foreign[0]}, which this version does not know: left as it is")
     return not foreign
