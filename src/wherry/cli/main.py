@@ -26,6 +26,7 @@ __all__ = ["main", "module_of"]
 
 # verb: (module, summary). A group's module looks at the next word itself.
 _VERBS = {
+    "app": ("app", "Applications and their versions"),
     "attach": ("lifecycle", "Attach to a running container"),
     "base": ("base", "Base images from the distribution's own packages"),
     "build": ("build", "Build an image from a Dockerfile"),
@@ -35,7 +36,9 @@ _VERBS = {
     "copy": ("copy", "Copy an image between registries, layouts, archives and the store"),
     "cp": ("cp", "Copy files between a container and this machine"),
     "create": ("run", "Make a container without starting it"),
+    "deploy": ("deploy", "Let a new version of a project replace what an environment runs"),
     "doctor": ("doctor", "Say which parts the machine has, and install what is missing"),
+    "env": ("env", "Environments: deployed, load-balanced projects"),
     "exec": ("exec", "Run a command in a running container"),
     "export": ("export", "Write a container's files as a tar archive"),
     "history": ("images", "Show how an image came to be"),

@@ -123,7 +123,7 @@ def setting_named(name: str) -> Setting:
     if found:
         return SETTINGS[found]
     near = get_close_matches(name.lower(), [*_NAMES], 1, 0.5)
-    hint = f"did you mean {_NAMES[near[0]]}?" if near else "`wherry env config get --all` lists them"
+    hint = f"did you mean {_NAMES[near[0]]}?" if near else f"there are: {', '.join(SETTINGS)}"
     raise NotFound(f"there is no setting {name}", hint=hint)
 
 

@@ -1,0 +1,202 @@
+"""What the verbs of deployments share: the opened facade, what values of flags mean, and how an operation is shown."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from wherry.base.errors import Conflict, InvalidInput, NotFound
+from wherry.base.paths import Layout
+from wherry.base.progress import Started
+from wherry.cli.flags import Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from wherry.base.progress import Event, Sink
+    from wherry.cli.flags import Parsed
+    from wherry.compose import ProjectOptions
+    from wherry.deploy.environments import Environments, Outcome
+    from wherry.deploy.parts import Parts
+    from wherry.deploy.target import Secret
+
+__all__ = [
+    "DRY_RUN",
+    "FORMAT",
+    "PROJECT_FLAGS",
+    "Watched",
+    "carry_out",
+    "make_version",
+    "only_environment",
+    "opened",
+    "pairs",
+    "parts",
+    "project_options",
+    "read_secrets",
+]
+
+DRY_RUN = Flag("dry-run", "bool", "Print the plan, and do nothing")
+FORMAT = Flag("format", "str", "table, json, or a Go template")
+PROJECT_FLAGS = (
+    Flag("file", "list", "Compose configuration files (- for standard input)", short="f"),
+    Flag("label", "str", "What the version is called (default: v1, v2 and so on)"),
+    Flag("message", "str", "What is new, for the history", short="m"),
+    Flag("project-directory", "str", "Where relative paths begin (default: where the first Compose file is)"),
+)
+
+
+class Watched:
+    """Passes events on, and knows whether a step of the operation has begun (waiting for another one is none)."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.begun = False
+
+    def __call__(self, event: Event) -> None:
+        """Pass it on."""
+        if isinstance(event, Started) and not event.task.startswith("wait-"):
+            self.begun = True
+        self._sink(event)
+
+
+def parts() -> Parts:
+    """Those of the installation that the environment names."""
+    from wherry.cli.progress import choose
+    from wherry.deploy.parts import open_parts
+
+    return open_parts(Layout.from_environment(os.environ, os.geteuid()), choose("auto", sys.stderr))
+
+
+def opened(given: Parts, progress: Sink, *, wait: bool = True) -> Environments:
+    """The facade for whoever is logged in."""
+    from wherry.deploy.environments import Environments
+
+    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
+    return Environments(given, who, progress, wait=wait)
+
+
+def carry_out(
+    name: str, action: Callable[[Environments], Outcome], *, wait: bool = True, given: Parts | None = None
+) -> int:
+    """Do an operation and say what came of it. Ctrl-C aborts what has begun; a second one leaves it as it is."""
+    from wherry.cli.progress import choose
+
+    watched = Watched(choose("auto", sys.stderr))
+    environments = opened(given or parts(), watched, wait=wait)
+    outcome = _interruptible(name, environments, watched, lambda: action(environments))
+    if outcome is None:
+        return 130
+    if outcome.said:
+        print(outcome.said)
+    else:
+        print("\n".join(outcome.plan) or f"{name}: nothing had to be done")
+    return 0
+
+
+def _interruptible(
+    name: str, environments: Environments, watched: Watched, action: Callable[[], Outcome]
+) -> Outcome | None:
+    """`action` in a thread of its own, so that Ctrl-C ends no step in the middle; None where it was left alone."""
+    import threading
+
+    found: list[Outcome] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            found.append(action())
+        except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
+            failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            if not watched.begun:
+                return None
+            print("Aborting, and taking back what was done; Ctrl-C again leaves it as it is", file=sys.stderr)
+            _abort(name, environments)
+            thread.join()
+    except KeyboardInterrupt:
+        print(f"Left as it is: the next command ends it, or `wherry env recover {name}`", file=sys.stderr)
+        return None
+    if failed:
+        raise failed[0]
+    return found[0]
+
+
+def _abort(name: str, environments: Environments) -> None:
+    try:
+        environments.abort(name)
+    except Conflict as error:
+        print(error.message, file=sys.stderr)
+
+
+def project_options(parsed: Parsed) -> ProjectOptions:
+    """The project that the flags name."""
+    from wherry.compose import ProjectOptions
+
+    return ProjectOptions(
+        dict(os.environ), os.getcwd(), files=tuple(parsed["file"]), directory=parsed["project-directory"]
+    )
+
+
+def make_version(given: Parts, application: str, parsed: Parsed) -> str:
+    """Build a version from the project here; its label."""
+    from wherry.cli.composing import warn
+    from wherry.cli.progress import choose
+    from wherry.deploy.applications import Applications
+
+    version = Applications(given).add_version(
+        application,
+        project_options(parsed),
+        label=parsed["label"],
+        message=parsed["message"],
+        progress=choose("auto", sys.stderr),
+        warn=warn,
+    )
+    print(f"Version {version.label} of {application} is made", file=sys.stderr)
+    return version.label
+
+
+def only_environment(environments: Environments, application: str) -> str:
+    """The application's only environment. Raises NotFound where there is none, InvalidInput where there are several."""
+    found = [one.name for one in environments.all(application)]
+    if not found:
+        raise NotFound(
+            f"application {application} has no environment", hint="make one: `wherry env create NAME` in its directory"
+        )
+    if found[1:]:
+        raise InvalidInput(f"application {application} has several environments: {', '.join(found)}", hint="name one")
+    return found[0]
+
+
+def pairs(texts: Iterable[str], what: str) -> dict[str, str]:
+    """`NAME=VALUE` texts. Raises InvalidInput for what has no `=` or no name."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise InvalidInput(f"{text}: {what} is written NAME=VALUE")
+        found[name] = value
+    return found
+
+
+def read_secrets(variables: Iterable[str], files: Iterable[str]) -> list[Secret]:
+    """Secrets from `NAME=FILE` texts, `-` for standard input; a variable ends before its last line's end."""
+    from wherry.deploy.target import Secret
+
+    found = [
+        Secret(name, _read(path).removesuffix("\n")) for name, path in pairs(variables, "a secret (NAME=FILE)").items()
+    ]
+    return found + [Secret(name, _read(path), True) for name, path in pairs(files, "a secret (NAME=FILE)").items()]
+
+
+def _read(path: str) -> str:
+    if path == "-":
+        return sys.stdin.read()
+    with open(path, encoding="utf-8") as file:
+        return file.read()

@@ -1,0 +1,235 @@
+"""The words of `env` that change an environment which there is."""
+
+from __future__ import annotations
+
+import sys
+
+from wherry.cli.deploying import DRY_RUN, carry_out, opened, pairs, parts, read_secrets
+from wherry.cli.flags import Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wherry.cli.flags import Parsed
+
+__all__ = ["run"]
+
+_MESSAGE = Flag("message", "str", "Why, for the history", short="m")
+_NO_WAIT = Flag("no-wait", "bool", "Refuse where another operation is under way, instead of waiting for its end")
+
+
+def run(argv: list[str]) -> int:
+    """One of them."""
+    return _WORDS[argv[0]](argv)
+
+
+def _parse(argv: list[str], usage: str, summary: str, *flags: Flag, least: int = 1, most: int | None = 1) -> Parsed:
+    return Command(f"wherry env {argv[0]}", usage, summary, flags, least=least, most=most).parse(argv[1:])
+
+
+def _set(argv: list[str]) -> int:
+    flags = (
+        *(DRY_RUN, _MESSAGE, _NO_WAIT),
+        Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
+        Flag("secret", "list", "Secret variable, from a file (NAME=FILE, - for standard input)"),
+        Flag("secret-file", "list", "Secret below /run/secrets, from a file (NAME=FILE)"),
+    )
+    summary = "Change settings (NAME=VALUE), and with --env and --secret what the current version is given"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT [SETTING=VALUE...]", summary, *flags, most=None)
+    from wherry.base.errors import UsageError
+    from wherry.deploy.settings import parse_assignments
+
+    name = parsed.args[0]
+    settings, variables = parse_assignments(parsed.args[1:]), pairs(parsed["env"], "a variable")
+    secrets = read_secrets(parsed["secret"], parsed["secret-file"])
+    if not (settings or variables or secrets):
+        raise UsageError("nothing to set", hint="See 'wherry env set --help'.")
+    return carry_out(
+        name,
+        lambda facade: facade.configure(
+            name,
+            settings=settings,
+            variables=variables,
+            secrets=secrets,
+            message=parsed["message"],
+            dry_run=parsed["dry-run"],
+        ),
+        wait=not parsed["no-wait"],
+    )
+
+
+def _unset(argv: list[str]) -> int:
+    flags = (*(DRY_RUN, _MESSAGE, _NO_WAIT), Flag("env", "list", "Remove this variable or secret", short="e"))
+    summary = "Take settings back to their defaults, and with --env remove variables and secrets"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT [SETTING...]", summary, *flags, most=None)
+    from wherry.base.errors import UsageError
+    from wherry.deploy.settings import setting_named
+
+    name, removed = parsed.args[0], parsed["env"]
+    settings = {setting_named(one).name: "" for one in parsed.args[1:]}
+    if not (settings or removed):
+        raise UsageError("nothing to unset", hint="See 'wherry env unset --help'.")
+    return carry_out(
+        name,
+        lambda facade: facade.configure(
+            name, settings=settings, removed=removed, message=parsed["message"], dry_run=parsed["dry-run"]
+        ),
+        wait=not parsed["no-wait"],
+    )
+
+
+def _scale(argv: list[str]) -> int:
+    summary = "Have so many instances"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT COUNT", summary, DRY_RUN, _NO_WAIT, least=2, most=2)
+    from wherry.base.errors import InvalidInput
+
+    name, count = parsed.args
+    if not (count.isascii() and count.isdigit()):
+        raise InvalidInput(f"{count} is no count of instances")
+    return carry_out(
+        name,
+        lambda facade: facade.scale(name, int(count), dry_run=parsed["dry-run"]),
+        wait=not parsed["no-wait"],
+    )
+
+
+def _restart(argv: list[str]) -> int:
+    summary = "Restart all instances in place, a batch after the other"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, _NO_WAIT)
+    name, dry = parsed.args[0], parsed["dry-run"]
+    return carry_out(name, lambda facade: facade.restart(name, dry_run=dry), wait=not parsed["no-wait"])
+
+
+def _rebuild(argv: list[str]) -> int:
+    yes = Flag("yes", "bool", "Do not ask", short="y")
+    summary = "Make everything anew, accessories included; volumes stay, and nothing answers meanwhile"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, _NO_WAIT, yes)
+    name, dry = parsed.args[0], parsed["dry-run"]
+    if not dry and not _agreed(parsed, f"Nothing of {name} will answer until it is rebuilt."):
+        return 1
+    return carry_out(name, lambda facade: facade.rebuild(name, dry_run=dry), wait=not parsed["no-wait"])
+
+
+def _rollback(argv: list[str]) -> int:
+    to = Flag("to", "int", "Number of the deployment to go back to (default: what ran before)")
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Go back to what ran before", DRY_RUN, _MESSAGE, _NO_WAIT, to)
+    name = parsed.args[0]
+    return carry_out(
+        name,
+        lambda facade: facade.rollback(name, to=parsed["to"], message=parsed["message"], dry_run=parsed["dry-run"]),
+        wait=not parsed["no-wait"],
+    )
+
+
+def _swap(argv: list[str]) -> int:
+    summary = "Let two environments exchange their hosts in one moment"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT OTHER", summary, DRY_RUN, _NO_WAIT, least=2, most=2)
+    one, other = parsed.args
+    dry = parsed["dry-run"]
+    return carry_out(one, lambda facade: facade.swap(one, other, dry_run=dry), wait=not parsed["no-wait"])
+
+
+def _clone(argv: list[str]) -> int:
+    flags = (
+        DRY_RUN,
+        Flag("host", "str", "Host name (default: NEW.localhost)"),
+        Flag("version", "str", "Version (default: the one that runs)"),
+    )
+    summary = "Make an environment with another one's settings, variables, secrets and version"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT NEW", summary, *flags, least=2, most=2)
+    name, new = parsed.args
+    return carry_out(
+        new,
+        lambda facade: facade.clone(
+            name, new, host=parsed["host"], version=parsed["version"], dry_run=parsed["dry-run"]
+        ),
+    )
+
+
+def _terminate(argv: list[str]) -> int:
+    flags = (
+        *(DRY_RUN, _NO_WAIT),
+        Flag("purge", "bool", "Forget its history, logs and backups too"),
+        Flag("volumes", "bool", "Remove its volumes too"),
+        Flag("yes", "bool", "Do not ask", short="y"),
+    )
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Take an environment away, but its history", *flags)
+    name, dry = parsed.args[0], parsed["dry-run"]
+    given = parts()
+    gone = given.records.environment(name).terminated
+    extra = [word for word in ("volumes", "purge") if parsed[word]]
+    warning = f"This will take {name} away{' with its ' + ' and '.join(extra) if extra else ''}."
+    if not dry and not _agreed(parsed, warning.replace("purge", "history, logs and backups")):
+        return 1
+    if not (gone and parsed["purge"]):
+        code = carry_out(
+            name,
+            lambda facade: facade.terminate(name, volumes=parsed["volumes"], dry_run=dry),
+            wait=not parsed["no-wait"],
+            given=given,
+        )
+        if code or dry:
+            return code
+    if parsed["purge"]:
+        from wherry.base.progress import nobody
+
+        opened(given, nobody).purge(name)
+        print(f"{name} is forgotten")
+    return 0
+
+
+def _agreed(parsed: Parsed, warning: str) -> bool:
+    """Whether the user wants it. Raises UsageError where nobody can be asked and --yes is missing."""
+    from wherry.base.errors import UsageError
+    from wherry.cli.group import confirm
+
+    if parsed["yes"]:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"{warning} There is no terminal to ask on", hint="say so with --yes")
+    return confirm(warning)
+
+
+def _restore(argv: list[str]) -> int:
+    parsed = _parse(argv, "ENVIRONMENT", "Bring a terminated environment back")
+    return carry_out(parsed.args[0], lambda facade: facade.restore(parsed.args[0]))
+
+
+def _abort(argv: list[str]) -> int:
+    parsed = _parse(argv, "ENVIRONMENT", "End what is under way, and take it back")
+    return _ended(parsed.args[0], "abort")
+
+
+def _recover(argv: list[str]) -> int:
+    parsed = _parse(argv, "ENVIRONMENT", "End or take back an operation that was cut off")
+    return _ended(parsed.args[0], "recover")
+
+
+def _ended(name: str, word: str) -> int:
+    from wherry.cli.progress import choose
+
+    facade = opened(parts(), choose("auto", sys.stderr))
+    facade.get(name)
+    operation = facade.abort(name) if word == "abort" else facade.recover(name)
+    if operation is None:
+        print(f"{name}: nothing {'is under way' if word == 'abort' else 'was cut off'}")
+    elif operation.ended:
+        print(f"{name}: the {operation.kind} is {operation.state}")
+    else:
+        print(f"{name}: whoever carries out the {operation.kind} takes it back now")
+    return 0
+
+
+_WORDS = {
+    "abort": _abort,
+    "clone": _clone,
+    "rebuild": _rebuild,
+    "recover": _recover,
+    "restart": _restart,
+    "restore": _restore,
+    "rollback": _rollback,
+    "scale": _scale,
+    "set": _set,
+    "swap": _swap,
+    "terminate": _terminate,
+    "unset": _unset,
+}

@@ -1,0 +1,81 @@
+"""`env create`: a version from the project here (or one made before), and an environment that runs it."""
+
+from __future__ import annotations
+
+from wherry.cli.deploying import (
+    DRY_RUN,
+    PROJECT_FLAGS,
+    carry_out,
+    make_version,
+    pairs,
+    parts,
+    project_options,
+    read_secrets,
+)
+from wherry.cli.flags import Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wherry.cli.flags import Parsed
+
+__all__ = ["run"]
+
+_FLAGS = (
+    *PROJECT_FLAGS,
+    DRY_RUN,
+    Flag("app", "str", "Application (default: the project's name)"),
+    Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
+    Flag("from", "str", "Run this version instead of making one"),
+    Flag("host", "str", "Host name (default: NAME.localhost)"),
+    Flag("max", "str", "Most instances"),
+    Flag("min", "str", "Fewest instances"),
+    Flag("policy", "str", "How versions replace each other"),
+    Flag("secret", "list", "Secret variable, from a file (NAME=FILE, - for standard input)"),
+    Flag("secret-file", "list", "Secret below /run/secrets, from a file (NAME=FILE)"),
+    Flag("set", "list", "Setting (NAME=VALUE)"),
+)
+
+
+def run(argv: list[str]) -> int:
+    """Make it."""
+    summary = "Make an environment that runs the project here"
+    parsed = Command("wherry env create", "[OPTIONS] NAME", summary, _FLAGS, least=1, most=1).parse(argv[1:])
+    from wherry.base.errors import InvalidInput
+    from wherry.deploy.model import check_name
+    from wherry.deploy.settings import parse_assignments
+
+    name = check_name("environment", parsed.args[0])
+    if parsed["dry-run"] and not parsed["from"]:
+        raise InvalidInput("--dry-run makes no version", hint="name one with --from")
+    short = [f"{key}={parsed[key]}" for key in ("policy", "min", "max") if key in parsed.given]
+    settings = parse_assignments([*parsed["set"], *short])
+    variables, secrets = pairs(parsed["env"], "a variable"), read_secrets(parsed["secret"], parsed["secret-file"])
+    application, given = parsed["app"] or _project_name(parsed), parts()
+    if name in {one.name for one in given.records.environments(terminated=True)}:
+        from wherry.base.errors import Conflict
+
+        raise Conflict(f"there is an environment {name}, or its history", hint="choose another name")
+    version = parsed["from"] or make_version(given, application, parsed)
+    return carry_out(
+        name,
+        lambda facade: facade.create(
+            name,
+            application,
+            version,
+            host=parsed["host"],
+            settings=settings,
+            variables=variables,
+            secrets=secrets,
+            message=parsed["message"],
+            dry_run=parsed["dry-run"],
+        ),
+        given=given,
+    )
+
+
+def _project_name(parsed: Parsed) -> str:
+    from wherry.cli.composing import warn
+    from wherry.compose.project import project_name
+    from wherry.compose.readers import DiskSource
+
+    return project_name(project_options(parsed), DiskSource(), warn)

@@ -1,0 +1,61 @@
+"""`env logs` and `env open`: what an environment's services wrote, and where it answers."""
+
+from __future__ import annotations
+
+import sys
+
+from wherry.base.errors import InvalidInput
+from wherry.base.progress import nobody
+from wherry.cli.deploying import opened, parts
+from wherry.cli.flags import Command, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from wherry.deploy.target import LogLine
+
+__all__ = ["run", "shown"]
+
+
+def run(argv: list[str]) -> int:
+    """One of them."""
+    return {"logs": _logs, "open": _open}[argv[0]](argv[1:])
+
+
+def _logs(argv: list[str]) -> int:
+    flags = (
+        Flag("follow", "bool", "Go on until interrupted", short="f"),
+        Flag("instance", "list", "Only this instance (may be given several times)"),
+        Flag("service", "list", "Only this service (may be given several times)"),
+        Flag("tail", "str", "Only the last lines (a number, or all)", short="n", default="all"),
+    )
+    summary = "Show what instances and accessories wrote, also of those that are gone"
+    parsed = Command("wherry env logs", "[OPTIONS] NAME", summary, flags, least=1, most=1).parse(argv)
+    tail = parsed["tail"]
+    if tail != "all" and not (tail.isascii() and tail.isdigit()):
+        raise InvalidInput(f'invalid value for "tail": "{tail}"', hint="a number of lines, or all")
+    given = parts()
+    given.records.environment(parsed.args[0])
+    lines = given.target.logs(
+        parsed.args[0],
+        follow=parsed["follow"],
+        tail=-1 if tail == "all" else int(tail),
+        instances=parsed["instance"],
+        services=parsed["service"],
+    )
+    for line in lines:
+        sys.stdout.buffer.write(shown(line))
+        sys.stdout.buffer.flush()
+    return 0
+
+
+def shown(line: LogLine) -> bytes:
+    """The line after its instance and service; accessories have no instance."""
+    whose = f"{line.instance}/{line.service}" if line.instance else line.service
+    return f"{whose}  | ".encode() + line.data.removesuffix(b"\n") + b"\n"
+
+
+def _open(argv: list[str]) -> int:
+    parsed = Command("wherry env open", "NAME", "Print an environment's address", (), least=1, most=1).parse(argv)
+    environments = opened(parts(), nobody)
+    print(environments.url(environments.get(parsed.args[0])))
+    return 0
