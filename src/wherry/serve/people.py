@@ -143,12 +143,16 @@ class People:
 
     # --- sessions
 
-    def log_in(self, name: str, password: str) -> str:
-        """The token of a new session, empty where name or password is wrong: both take as long."""
+    def is_right(self, name: str, password: str) -> bool:
+        """Whether there is somebody with that name and password; it takes as long where there is nobody."""
         with self._database.read() as connection:
             row = connection.execute("SELECT hash FROM people WHERE name = ?", (name,)).fetchone()
         is_right, _ = verify_password(row[0] if row else nobody_hash(), password)
-        if row is None or not is_right:
+        return row is not None and is_right
+
+    def log_in(self, name: str, password: str) -> str:
+        """The token of a new session, empty where name or password is wrong: both take as long."""
+        if not self.is_right(name, password):
             return ""
         token, now = secrets.token_urlsafe(32), self._clock()
         with self._database.write() as connection:
@@ -157,8 +161,8 @@ class People:
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", session)
         return token
 
-    def session(self, token: str) -> Session | None:
-        """The session of a token, None where it has ended or never was."""
+    def session(self, token: str, *, is_used: bool = True) -> Session | None:
+        """The session of a token, None where it has ended or never was. Not `is_used`: nobody did anything with it."""
         query = (
             "SELECT p.name, p.role, p.created, s.csrf, s.created, s.seen FROM sessions s JOIN people p"
             " ON p.name = s.person WHERE s.token = ?"
@@ -168,7 +172,7 @@ class People:
         now = self._clock()
         if row is None or now - row[4] > _LONGEST or now - row[5] > _IDLE:
             return None
-        if now - row[5] > _IDLE // 60:
+        if is_used and now - row[5] > _IDLE // 60:
             with self._database.write() as connection:
                 connection.execute("UPDATE sessions SET seen = ? WHERE token = ?", (now, _digest(token)))
         return Session(Person(row[0], row[1], row[2]), row[3])

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Loop", "serve"]
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _END_SECONDS = 10.0  # that the control loop may take to end its turn
 
 
@@ -83,7 +82,7 @@ async def _run(views: Views, people: People, turn: Callable[[], None], host: str
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    console = Console(views, people, Throttle(loop.time), is_open=host in _LOOPBACK)
+    console = Console(views, people, Throttle(loop.time))
     port = free_port(host, port)
     server = Server(
         console,
