@@ -110,9 +110,9 @@ def _interruptible(
             failed.append(error)
 
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
     try:
         try:
+            thread.start()
             thread.join()
         except KeyboardInterrupt:
             if not watched.begun:

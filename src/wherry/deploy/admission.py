@@ -22,17 +22,18 @@ _LONGEST = 1.0  # seconds between two questions, whatever the interval of health
 
 
 def admit(parts: Parts, membership: Membership, environment: str, instance: str, look: Callable[[], None]) -> None:
-    """Return when the instance is healthy. Raises OperationFailed with the last reason when the time is up, or before
-    it where nothing is to be waited for: a container that ended, or that calls itself unhealthy.
+    """Return when the instance is healthy; one without routes has to run as long as others have to answer.
 
+    Raises OperationFailed with the last reason when the time is up, or before it where nothing is to be waited for: a
+    container that ended, or that calls itself unhealthy.
     `look` is called at every turn, and may raise.
     """
     found = parts.records.environment(environment)
     settings = Settings(found.settings)
     revision = next(one.revision for one in parts.records.instances(environment) if one.name == instance)
     asked = endpoints(membership.extension_of(environment, revision), settings)
-    wanted = max([one.check.healthy for one in asked], default=1)
-    pause = min([one.check.interval for one in asked], default=_LONGEST)
+    wanted = max([one.check.healthy for one in asked], default=settings.count("health.healthy"))
+    pause = min([one.check.interval for one in asked], default=settings.number("health.interval"))
     deadline = parts.clock() / 1e9 + settings.number("timeout")
     good, reason = 0, "it has not answered yet"
     while good < wanted:

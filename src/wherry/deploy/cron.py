@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 KEY = "x-wherry-cron"
-_DAYS = 366 * 9  # between two 29ths of February lie eight years at most
+_DAYS = 366 * 41  # one weekday's 29ths of February are 28 years apart, and 40 around a year such as 2100
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _SHORT = {

@@ -29,6 +29,8 @@ _NOUNS = {
 
 def _noun(operation: Operation) -> str:
     number = operation.wish.deployment
+    if operation.kind == "deploy":
+        return f"Deployment {number}"
     return f"{_NOUNS[operation.kind]} (deployment {number})" if number else _NOUNS[operation.kind]
 
 

@@ -15,12 +15,12 @@ MODEL = {"services": {"web": {"image": "web", "ports": [{"target": 80}]}}}
 
 
 class House:
-    def __init__(self, root, **given):
+    def __init__(self, root, model=MODEL, **given):
         self.world = World()
         self.parts = fake_parts(Layout(str(root / "root"), str(root / "run")), self.world)
         records = self.parts.records
         records.ensure_application("shop")
-        records.add_version(Version("shop", "v1", 0, MODEL))
+        records.add_version(Version("shop", "v1", 0, model))
         records.add_environment(Environment("shop", "shop", "shop.localhost", 0, settings=given))
         records.add_revision(Revision("shop", 1, "v1"), ())
         records.add_instance("shop", "i-1", 1)
@@ -42,6 +42,19 @@ def test_it_takes_so_many_good_answers_in_a_row(tmp_path):
     house = House(tmp_path, **{"health.healthy": "3"})
     house.admit(True, True, False, True, True, True)
     assert house.asked == 6
+
+
+def test_an_instance_without_routes_has_to_go_on_running(tmp_path):
+    house = House(tmp_path, model={"services": {"worker": {"image": "worker"}}}, **{"health.healthy": "3"})
+    looks = []
+
+    def die():
+        looks.append(1)
+        if len(looks) == 3:
+            house.parts.target.dead["shop", "i-1"] = 2
+
+    with pytest.raises(OperationFailed, match="worker exited with code 2"):
+        house.admit(False, look=die)
 
 
 def test_the_last_reason_is_told_when_the_time_is_up(tmp_path):

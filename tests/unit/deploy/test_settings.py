@@ -92,3 +92,10 @@ def test_no_text_is_taken_and_not_readable(name, value):
         return
     for setting, text in kept.items():
         assert parse_assignments([f"{setting}={text}"]) == {setting: text}
+
+
+def test_a_backup_schedule_is_a_cron_expression():
+    assert parse_assignments(["backup.schedule=0 3 * * *"]) == {"backup.schedule": "0 3 * * *"}
+    assert parse_assignments(["backup.schedule=@daily", "backup.keep=3"])["backup.keep"] == "3"
+    with pytest.raises(InvalidInput, match=r"backup.schedule=often: 'often' is no cron expression"):
+        parse_assignments(["backup.schedule=often"])
