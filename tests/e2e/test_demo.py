@@ -15,7 +15,7 @@ from example import ROOT, Project, free_port
 @pytest.fixture
 def demo(kept):
     """Runs the demo, and takes away what it leaves running."""
-    ports = {name: free_port() for name in ("WHERRY_DEMO_PORT", "WHERRY_DEMO_REGISTRY_PORT", "WHERRY_DEMO_SITE_PORT")}
+    ports = {f"WHERRY_DEMO_{name}PORT": free_port() for name in ("", "REGISTRY_", "SITE_", "BALANCER_")}
     environment = {**kept.environment, **ports}
 
     def run():
@@ -41,6 +41,7 @@ def demo(kept):
     except (FileNotFoundError, ProcessLookupError):
         pass
     kept("rm", "-f", "wherry-demo", check=False)
+    kept("env", "terminate", "bizza", "-y", "--purge", "--volumes", check=False)
     Project(kept, "bizza").end()
 
 
@@ -56,3 +57,8 @@ def test_the_demo_does_the_whole_job_twice(demo):
         address = re.search(r"The conference site: +(http://\S+)", shown)[1]
         with urllib.request.urlopen(f"{address}/api/health", timeout=10) as answer:
             assert json.load(answer)["status"] == "ok"
+        counts = re.findall(r"Requests meanwhile: (\d+), failed: (\d+)", shown)
+        assert [failed for _, failed in counts] == ["0", "0", "0"]  # a new version, one that fails, the way back
+        assert all(int(sent) > 100 for sent, _ in counts)
+        assert "| grep edition\nThe second edition\n" in shown
+        assert "It was taken back by itself." in shown
