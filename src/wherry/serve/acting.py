@@ -60,7 +60,7 @@ class Acting:
 
     def _begin(self, work: Work, name: str, words: str, who: str) -> bool:
         """Do it on a thread; whether it has ended already. Raises what it raised before it began."""
-        begun, answered = threading.Event(), threading.Event()
+        begun, answered, ended = threading.Event(), threading.Event(), threading.Event()
         errors: list[WherryError] = []
 
         def run() -> None:
@@ -75,6 +75,7 @@ class Acting:
             except Exception as error:  # noqa: BLE001 (whatever it is, somebody has to hear of it)
                 self._tell(name, f"{words} failed. This is a bug in Wherry: {type(error).__name__}: {error}.")
             finally:
+                ended.set()
                 begun.set()
                 self._changed()
                 self._threads.discard(thread)
@@ -87,7 +88,7 @@ class Acting:
         self._changed()
         if errors:
             raise errors[0]
-        return not thread.is_alive()
+        return ended.is_set()
 
     def _tell(self, name: str, words: str) -> None:
         self._parts.records.history.tell(Event(0, name, "ERROR", words[0].upper() + words[1:]))
