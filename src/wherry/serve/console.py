@@ -53,7 +53,8 @@ class Console:
         self._throttle = throttle
         self._pages = open_templates()
         self._said: dict[str, str] = {}
-        self.stopping = asyncio.Event()
+        self.stopping, self._idle = asyncio.Event(), asyncio.Event()
+        self._active = 0
         self.application = Starlette(
             routes=self._routes(), exception_handlers={HTTPException: self._failed, WherryError: self._refused}
         )
@@ -82,7 +83,23 @@ class Console:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """One request."""
-        await self.application(scope, receive, send)
+        self._active += 1
+        try:
+            await self.application(scope, receive, send)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+    async def stop(self, seconds: float) -> None:
+        """Let open pages go, and wait until no request is under way, at most so long."""
+        self._idle.clear()
+        self.stopping.set()
+        if self._active:
+            try:
+                await asyncio.wait_for(self._idle.wait(), seconds)
+            except TimeoutError:
+                return
 
     # --- who asks
 

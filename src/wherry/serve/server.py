@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Listening", "Loop", "Serving", "serve"]
 
 _END_SECONDS = 10.0  # that the control loop may take to end its turn
+_IDLE_SECONDS = 5.0  # that requests under way may take to end
 _HEADER_SECONDS = 10  # a client that takes longer over its request line and headers is cut off
 _HEADER_BYTES = 64 << 10
 _STALLED_SECONDS = 120  # a client that takes nothing of an answer for so long is cut off
@@ -135,7 +136,7 @@ async def _run(listening: Listening, serving: Serving) -> bool:
     stopped = asyncio.ensure_future(stopping.wait())
     await asyncio.wait([answering, stopped], return_when=asyncio.FIRST_COMPLETED)
     tell("stopping")
-    console.stopping.set()
+    await console.stop(_IDLE_SECONDS)  # a server that is stopped within an answer may take the process with it
     has_ended = await asyncio.to_thread(control.stop, _END_SECONDS)
     has_ended &= await asyncio.to_thread(serving.wait, 0.0)
     server.stop()  # type: ignore[no-untyped-call]

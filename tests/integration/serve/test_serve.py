@@ -143,7 +143,7 @@ def test_it_ends_at_sigterm_with_pages_open_and_there_is_one(installed):
     client("/log-in", {"name": "ana", "password": "ana-password"})
     live = client._opener.open(console.url + "/live", timeout=30)
     assert live.readline().startswith(b"data: {")
-    assert console.end() == 0
+    assert console.end() == 0, console.errors()
     assert live.read().strip().count(b"data:") == 0  # the page was told nothing more, and let go
     assert '"event":"stopping"' in console.errors()
 
