@@ -65,12 +65,13 @@ def _serve():
     from wherry.compose.location import ProjectOptions
     from wherry.deploy.applications import Applications
     from wherry.deploy.balancer import AccessRecord
+    from wherry.deploy.control import Control
     from wherry.deploy.environments import Environments
     from wherry.deploy.fakes import World, fake_parts
+    from wherry.deploy.traffic import Window
     from wherry.serve.people import People
     from wherry.serve.server import Listening, Serving, serve
     from wherry.serve.showing import Showing
-    from wherry.serve.turning import turn_of
 
     layout, world = Layout.from_environment(os.environ, os.geteuid()), World()
     parts = fake_parts(layout, world)._replace(clock=system_clock, pause=lambda seconds: time.sleep(min(seconds, 0.05)))
@@ -88,14 +89,16 @@ def _serve():
     environments.create("shop", "shop", "v1", settings=settings, variables={"A": "b"})
     environments.deploy("shop", "v2")
     views = Showing(parts)
-    turn = turn_of(parts, views.measure)
+    window = Window()
+    control = Control(parts, window=window)
 
     def busy():
         for one in parts.records.instances("shop"):
-            parts.balancer.records.append(
-                AccessRecord(system_clock() / 1e9, "shop", "web", one.name, 200, 12.0, "GET", "/", "127.0.0.1")
-            )
-        turn()
+            moment = system_clock() / 1e9
+            record = AccessRecord(moment, "shop", "web", one.name, 200, 12.0, "GET", "/", "127.0.0.1")
+            parts.balancer.records.append(record)
+            window.add(record)
+        control.turn()
 
     serve(
         layout,

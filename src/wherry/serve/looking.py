@@ -1,39 +1,27 @@
-"""One look at an environment: what there is, how it does, what it is asked and what it uses."""
+"""One look at an environment: what there is, and how it does."""
 
 from __future__ import annotations
 
 from wherry.base.values import NamedTuple
+from wherry.deploy.assessing import assess
+from wherry.deploy.exclusion import Exclusion
+from wherry.deploy.health import InstanceHealth
+from wherry.deploy.status import take_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from wherry.deploy.health import EnvironmentHealth
+    from wherry.deploy.parts import Parts
     from wherry.deploy.status import InstanceStatus, Status
-    from wherry.deploy.traffic import RequestStats
 
-__all__ = ["InstanceHealth", "Look"]
-
-
-class InstanceHealth(NamedTuple):
-    """One instance. `cpu` is percent of one core, `memory` in bytes."""
-
-    name: str
-    color: str
-    status: str
-    causes: tuple[str, ...]
-    stats: RequestStats
-    cpu: float
-    memory: int
+__all__ = ["Look", "Looking"]
 
 
 class Look(NamedTuple):
-    """`found` is what there is; `stats` are all requests of the last `seconds`."""
+    """`found` is what there is, `health` how it does."""
 
     found: Status
-    color: str
-    status: str
-    causes: tuple[str, ...]
-    healths: tuple[InstanceHealth, ...]
-    stats: RequestStats
-    seconds: float
+    health: EnvironmentHealth
 
     @property
     def name(self) -> str:
@@ -47,5 +35,22 @@ class Look(NamedTuple):
 
     @property
     def pairs(self) -> list[tuple[InstanceStatus, InstanceHealth]]:
-        """Each instance as it is found, and how it does."""
-        return list(zip(self.found.instances, self.healths, strict=True))
+        """Each instance as it is found, and how it does; grey where it came between two looks."""
+        known = {one.name: one for one in self.health.instances}
+        return [
+            (one, known.get(one.instance.name) or InstanceHealth(one.instance.name, "grey", "Pending", ()))
+            for one in self.found.instances
+        ]
+
+
+class Looking:
+    """Looks at the environments of an installation."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._exclusion = Exclusion(parts, lambda _: None, wait=False)
+
+    def look(self, name: str) -> Look:
+        """Raises NotFound."""
+        status = take_status(self._parts, name, working=self._exclusion.is_held(name))
+        return Look(status, assess(self._parts, name))

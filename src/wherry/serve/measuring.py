@@ -8,10 +8,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from wherry.deploy.health import EnvironmentHealth, InstanceHealth
     from wherry.deploy.model import Deployment
     from wherry.deploy.target import ObservedInstance
     from wherry.deploy.traffic import RequestStats
-    from wherry.serve.looking import InstanceHealth, Look
+    from wherry.serve.looking import Look
 
     Labels = tuple[tuple[str, str], ...]
 
@@ -43,7 +44,7 @@ def _environments(looks: Sequence[Look]) -> Iterator[Family]:
             for found in (one.found.environment,)
         ),
     )
-    yield gauge("health", f"Health: {_RANK_WORDS}.", (_health(_of(one), one) for one in looks))
+    yield gauge("health", f"Health: {_RANK_WORDS}.", (_health(_of(one), one.health) for one in looks))
     yield gauge(
         "instances_wanted",
         "Instances that are to run.",
@@ -62,12 +63,12 @@ def _environments(looks: Sequence[Look]) -> Iterator[Family]:
     yield gauge(
         "requests_per_second",
         "Requests of the last minute, by class of their answers.",
-        (sample for one in looks for sample in _rates(_of(one), one.stats, one.seconds)),
+        (sample for one in looks for sample in _rates(_of(one), one.health.stats, one.health.seconds)),
     )
     yield gauge(
         "latency_seconds",
         "Time until the last byte of answers of the last minute.",
-        (sample for one in looks for sample in _latencies(_of(one), one.stats)),
+        (sample for one in looks for sample in _latencies(_of(one), one.health.stats)),
     )
 
 
@@ -153,7 +154,7 @@ def _of(look: Look) -> Labels:
     return (("environment", look.name),)
 
 
-def _health(labels: Labels, judged: Look | InstanceHealth) -> Sample:
+def _health(labels: Labels, judged: EnvironmentHealth | InstanceHealth) -> Sample:
     return Sample((*labels, ("status", judged.status), ("color", judged.color)), _RANKS.get(judged.status, -1))
 
 

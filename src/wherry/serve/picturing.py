@@ -46,20 +46,21 @@ _UNLIMITED = 1e12
 
 def summary_view(look: Look) -> SummaryView:
     """The environment at a glance."""
-    found, stats = look.found.environment, look.stats
+    found, health = look.found.environment, look.health
+    stats = health.stats
     return SummaryView(
         name=found.name,
         application=found.application,
         host=found.host,
         url=look.found.url,
         status=found.status,
-        color=look.color,
-        health=look.status,
-        causes=look.causes,
+        color=health.color,
+        health=health.status,
+        causes=health.causes,
         version=found.version,
         instances=look.serving,
         wanted=found.size,
-        requests=stats.requests / look.seconds,
+        requests=stats.requests / health.seconds,
         failing=stats.share(5),
         p95=stats.p95,
     )
@@ -77,10 +78,10 @@ def instance_views(look: Look) -> list[InstanceView]:
             weight=status.instance.weight,
             draining=status.instance.draining,
             started=status.instance.created / _SECOND,
-            requests=health.stats.requests / look.seconds,
+            requests=health.stats.requests / look.health.seconds,
             failing=health.stats.share(5),
             p95=health.stats.p95,
-            cpu=health.cpu,
+            cpu=health.cpu or 0.0,
             memory=health.memory,
         )
         for status, health in look.pairs

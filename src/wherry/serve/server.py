@@ -40,7 +40,7 @@ _STALLED_SECONDS = 120  # a client that takes nothing of an answer for so long i
 class Loop:
     """Calls `turn` at once and every `period` seconds until it is stopped, and goes on whatever a turn raises."""
 
-    def __init__(self, turn: Callable[[], None], period: float, tell: Callable[..., None]) -> None:
+    def __init__(self, turn: Callable[[], object], period: float, tell: Callable[..., None]) -> None:
         self._turn = turn
         self._period = period
         self._tell = tell
@@ -93,7 +93,7 @@ class Serving(NamedTuple):
 
     views: Views
     people: People
-    turn: Callable[[], None]
+    turn: Callable[[], object]
     period: float
     ready: Callable[[str], None]
     wait: Callable[[float], bool]

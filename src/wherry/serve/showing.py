@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+from wherry.deploy.series import Series
 from wherry.deploy.settings import Settings
 from wherry.serve.acting import Acting
 from wherry.serve.exposition import exposition
-from wherry.serve.judging import Looking
+from wherry.serve.looking import Looking
 from wherry.serve.measuring import families
 from wherry.serve.picturing import (
     can_abort,
@@ -23,7 +24,7 @@ from wherry.serve.picturing import (
     version_before,
 )
 from wherry.serve.sharing import Moment, shared_parts
-from wherry.serve.tracing import Traces, charts, figures
+from wherry.serve.tracing import charts
 from wherry.serve.views import EnvironmentView, VersionView
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ class Showing:
         self._records = parts.records
         self._moment = Moment(_MOMENT, clock)
         self._now = parts.clock
-        self._traces = Traces()
+        self._series = Series(parts.records.database, parts.clock)
         self._looking = Looking(shared_parts(parts, self._moment))
         self._acting = Acting(parts, self._moment.forget)
 
@@ -93,14 +94,8 @@ class Showing:
         )
 
     def _charts(self, name: str, seconds: float) -> Sequence[Chart]:
-        return charts(lambda of: self._traces.points(name, of, seconds), self._now() / 1e9, seconds)
-
-    def measure(self) -> None:
-        """Take down how every environment does, for charts; to be called now and then."""
-        names = [one.name for one in self._records.environments()]
-        self._traces.keep({*names})
-        for name in names:
-            self._traces.add(name, self._now() / 1e9, figures(self._look(name)))
+        now = self._now() / 1e9
+        return charts(lambda of: self._series.read(name, of, since=now - seconds), now, seconds)
 
     def _others(self, environment: Environment) -> list[str]:
         if not environment.revision:

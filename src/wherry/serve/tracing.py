@@ -1,87 +1,33 @@
-"""What was measured, for charts: means of 15 seconds for an hour and of 10 minutes for a week, in memory."""
+"""Charts of what the control loop has measured."""
 
 from __future__ import annotations
-
-import threading
-from collections import deque
 
 from wherry.serve.views import Chart, Line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
-    from wherry.serve.looking import Look
+    from wherry.deploy.series import Point
 
-__all__ = ["Traces", "charts", "figures"]
+__all__ = ["charts"]
 
-_FINE, _COARSE = 15.0, 600.0
-_FINE_SPAN, _COARSE_SPAN = 3600.0, 604_800.0
-
-
-class Traces:
-    """Any thread may add and read."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._means: dict[tuple[str, str, float], deque[list[float]]] = {}  # time, count, sum
-
-    def add(self, environment: str, seconds: float, values: Mapping[str, float]) -> None:
-        """Values by name, measured at a time (seconds since 1970)."""
-        with self._lock:
-            for name, value in values.items():
-                for width, span in ((_FINE, _FINE_SPAN), (_COARSE, _COARSE_SPAN)):
-                    means = self._means.setdefault((environment, name, width), deque(maxlen=int(span / width) + 1))
-                    start = seconds // width * width
-                    if not means or means[-1][0] < start:
-                        means.append([start, 0.0, 0.0])
-                    means[-1][1] += 1
-                    means[-1][2] += value
-
-    def points(self, environment: str, name: str, seconds: float) -> list[tuple[float, float]]:
-        """Means, oldest first, as fine as `seconds` of them allow."""
-        with self._lock:
-            means = self._means.get((environment, name, width_for(seconds)), ())
-            return [(start, total / count) for start, count, total in means]
-
-    def keep(self, environments: set[str]) -> None:
-        """Forget all others."""
-        with self._lock:
-            self._means = {key: means for key, means in self._means.items() if key[0] in environments}
-
-
-def width_for(seconds: float) -> float:
-    """How far apart points of a chart of so many seconds are."""
-    return _FINE if seconds <= _FINE_SPAN else _COARSE
-
-
-def figures(look: Look) -> dict[str, float]:
-    """What is kept of a look."""
-    stats, rate = look.stats, 1 / look.seconds
-    values = {
-        "requests": stats.requests * rate,
-        "4xx": stats.status[3] * rate,
-        "5xx": stats.status[4] * rate,
-        "cpu": sum(one.cpu for one in look.healths),
-        "memory": float(sum(one.memory for one in look.healths)),
-        "instances": float(look.serving),
-    }
-    return {**values, "p50": stats.p50, "p95": stats.p95} if stats.requests else values
-
-
-_CHARTS = (  # title, unit, names, what the scale reaches at least
-    ("Requests", "/s", ("requests",), 1.0),
-    ("Errors", "/s", ("4xx", "5xx"), 1.0),
-    ("Latency", "ms", ("p50", "p95"), 10.0),
-    ("CPU", "%", ("cpu",), 10.0),
-    ("Memory", "B", ("memory",), 1e7),
-    ("Instances", "", ("instances",), 2.0),
+_CHARTS = (  # title, unit, the name of the series, what one of it is in the unit, what the scale reaches at least
+    ("Requests", "/s", "requests", 1.0, 1.0),
+    ("Answers with 5xx", "%", "errors", 1.0, 5.0),
+    ("Latency (p95)", "ms", "latency", 1.0, 10.0),
+    ("CPU of an instance", "%", "cpu", 1.0, 10.0),
+    ("Memory of an instance", "B", "memory", float(1 << 20), 1e7),
+    ("Instances", "", "instances", 1.0, 2.0),
 )
 
 
-def charts(points: Callable[[str], list[tuple[float, float]]], now: float, seconds: float) -> list[Chart]:
-    """All charts of an environment; `points` gives those of a name. Pure."""
-    return [
-        Chart(title, unit, [Line(name, points(name)) for name in names], now - seconds, now, width_for(seconds), top)
-        for title, unit, names, top in _CHARTS
-    ]
+def charts(read: Callable[[str], Sequence[Point]], now: float, seconds: float) -> list[Chart]:
+    """All charts of an environment over the last `seconds`; `read` gives the points of a series. Pure."""
+    drawn = []
+    for title, unit, name, factor, top in _CHARTS:
+        points = read(name)
+        line = Line(name, [(float(one.time), one.average * factor) for one in points])
+        width = float(points[0].width) if points else 10.0
+        drawn.append(Chart(title, unit, [line], now - seconds, now, width, top))
+    return drawn

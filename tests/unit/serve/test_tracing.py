@@ -1,22 +1,18 @@
-"""What is kept for charts."""
+"""Charts of what was measured."""
 
-from wherry.serve.tracing import Traces, charts
-
-
-def test_means_are_kept_fine_for_an_hour_and_coarse_for_a_week():
-    traces = Traces()
-    for second in range(0, 700_000, 5):
-        traces.add("shop", float(second), {"cpu": float(second % 15)})
-    fine, coarse = traces.points("shop", "cpu", 3600.0), traces.points("shop", "cpu", 86_400.0)
-    assert (len(fine), len(coarse)) == (241, 1009)
-    assert (fine[-2], fine[-2][0] - fine[-3][0], coarse[-2][0] - coarse[-3][0]) == ((699_975.0, 5.0), 15.0, 600.0)
-    traces.keep({"blue"})
-    assert traces.points("shop", "cpu", 3600.0) == []
+from wherry.deploy.series import Point
+from wherry.serve.tracing import charts
 
 
 def test_every_figure_has_its_chart():
-    drawn = charts(lambda name: [(1.0, 2.0)], 4000.0, 3600.0)
+    drawn = charts(lambda name: [Point(1, 60, 2.0, 1.0, 3.0, 6)], 4000.0, 3600.0)
     assert [line.name for chart in drawn for line in chart.lines] == [
-        *("requests", "4xx", "5xx", "p50", "p95", "cpu", "memory", "instances")
+        *("requests", "errors", "latency", "cpu", "memory", "instances")
     ]
-    assert {(chart.since, chart.until, chart.width) for chart in drawn} == {(400.0, 4000.0, 15.0)}
+    assert {(chart.since, chart.until, chart.width) for chart in drawn} == {(400.0, 4000.0, 60.0)}
+    assert drawn[0].lines[0].points == [(1.0, 2.0)]
+    assert drawn[4].lines[0].points == [(1.0, 2.0 * (1 << 20))]
+
+
+def test_where_nothing_was_measured_the_chart_is_empty():
+    assert [chart.lines[0].points for chart in charts(lambda name: [], 4000.0, 3600.0)] == [[]] * 6

@@ -13,6 +13,7 @@ from wherry.cli.passwords import PASSWORD, read_password
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.base.paths import Layout
+    from wherry.base.progress import Event
     from wherry.serve.people import People
     from wherry.serve.server import Listening
 
@@ -58,14 +59,15 @@ def _serve(argv: list[str]) -> int:
     parsed = Command("wherry serve", "[OPTIONS]", summary, flags, most=0).parse(argv)
     listening = _listening(parsed["listen"], parsed["tls-cert"], parsed["tls-key"])
     period = _period(parsed["period"])
+    from wherry.deploy.control import Control
     from wherry.deploy.parts import open_parts
     from wherry.serve.server import Serving, serve
     from wherry.serve.showing import Showing
-    from wherry.serve.turning import turn_of
 
     layout = _layout()
     people, parts = _people(layout), open_parts(layout)
     views = Showing(parts)
+    control = Control(parts, progress=_complain)
 
     def ready(address: str) -> None:
         print(f"The console is at {address}", flush=True)
@@ -73,11 +75,24 @@ def _serve(argv: list[str]) -> int:
             hint = "`wherry serve user add NAME --role admin` adds somebody"
             print(f"Nobody can log in yet: {hint}", flush=True)
 
-    serving = Serving(views, people, turn_of(parts, views.measure), period, ready, views.wait)
-    if not serve(layout, listening, serving):
+    def wait(seconds: float) -> bool:
+        return views.wait(seconds) & control.wait(seconds)
+
+    serving = Serving(views, people, control.turn, period, ready, wait)
+    has_ended = serve(layout, listening, serving)
+    control.close()
+    if not has_ended:
         sys.stdout.flush()
         os._exit(0)  # what is still under way is in the journal, and would keep this process for as long as it takes
     return 0
+
+
+def _complain(event: Event) -> None:
+    """What went wrong with one environment, while the others are looked after."""
+    from wherry.base.progress import Warned
+
+    if isinstance(event, Warned):
+        print(event.message, file=sys.stderr, flush=True)
 
 
 def _listening(address: str, certificate: str, key: str) -> Listening:
