@@ -148,9 +148,10 @@ def test_ctrl_c_aborts_what_has_begun_and_waits_for_its_end():
 
 
 class Lasting(Interrupted):
-    """One whose way back takes its time."""
+    """One that is interrupted when its caller waits, and whose way back takes its time."""
 
     def work(self):
+        threading.Event().wait(0.2)
         outcome = super().work()
         threading.Event().wait(0.2)
         return outcome
