@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.paths import Layout
@@ -12,13 +13,14 @@ from wherry.cli.flags import Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from wherry.base.progress import Event, Sink
     from wherry.cli.flags import Parsed
     from wherry.compose import ProjectOptions
     from wherry.deploy.environments import Environments, Outcome
     from wherry.deploy.parts import Parts
+    from wherry.deploy.status import Status
     from wherry.deploy.target import Secret
 
 __all__ = [
@@ -60,12 +62,28 @@ class Watched:
         self._sink(event)
 
 
+class _Aside:
+    """What parts do beside the steps of operations (build the balancer's image): shown by whoever shows anything."""
+
+    def __init__(self) -> None:
+        self.sink: Sink | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.sink is None:
+            from wherry.cli.progress import choose
+
+            self.sink = choose("auto", sys.stderr)
+        self.sink(event)
+
+
+_ASIDE = _Aside()
+
+
 def parts() -> Parts:
     """Those of the installation that the environment names."""
-    from wherry.cli.progress import choose
     from wherry.deploy.parts import open_parts
 
-    return open_parts(Layout.from_environment(os.environ, os.geteuid()), choose("auto", sys.stderr))
+    return open_parts(Layout.from_environment(os.environ, os.geteuid()), _ASIDE)
 
 
 def opened(given: Parts, progress: Sink, *, wait: bool = True) -> Environments:
@@ -80,11 +98,11 @@ def carry_out(
     name: str, action: Callable[[Environments], Outcome], *, wait: bool = True, given: Parts | None = None
 ) -> int:
     """Do an operation and say what came of it. Ctrl-C aborts what has begun; a second one leaves it as it is."""
-    from wherry.cli.progress import choose
-
-    watched = Watched(choose("auto", sys.stderr))
-    environments = opened(given or parts(), watched, wait=wait)
-    outcome = _interruptible(name, environments, watched, lambda: action(environments))
+    given = given or parts()
+    with _shown(name, given) as (sink, say):
+        watched = Watched(sink)
+        environments = opened(given, watched, wait=wait)
+        outcome = _interruptible(name, environments, watched, lambda: action(environments), say)
     if outcome is None:
         return 130
     if outcome.said:
@@ -94,45 +112,81 @@ def carry_out(
     return 0
 
 
+@contextmanager
+def _shown(name: str, given: Parts) -> Iterator[tuple[Sink, Callable[[str], None]]]:
+    """Who is told events and who is told lines: a picture on a terminal, else plain lines."""
+    from wherry.cli.progress import plain
+    from wherry.cli.region import can_draw
+
+    if not can_draw(sys.stderr):
+        yield plain(sys.stderr), _to_errors
+        return
+    from wherry.cli.picture import Picture
+    from wherry.deploy.status import take_status
+
+    def look() -> Status:
+        return take_status(given, name, working=True)
+
+    before = _ASIDE.sink
+    with Picture(sys.stderr, look, colours=not os.environ.get("NO_COLOR")) as picture:
+        _ASIDE.sink = picture.aside
+        try:
+            yield picture, picture.say
+        finally:
+            _ASIDE.sink = before
+
+
+def _to_errors(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
 def _interruptible(
-    name: str, environments: Environments, watched: Watched, action: Callable[[], Outcome]
+    name: str,
+    environments: Environments,
+    watched: Watched,
+    action: Callable[[], Outcome],
+    say: Callable[[str], None] = _to_errors,
 ) -> Outcome | None:
     """`action` in a thread of its own, so that Ctrl-C ends no step in the middle; None where it was left alone."""
     import threading
 
     found: list[Outcome] = []
     failed: list[BaseException] = []
+    ended = threading.Event()  # `join` takes a thread for ended once it was interrupted (CPython 3.11)
 
     def work() -> None:
         try:
             found.append(action())
         except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
             failed.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=work, daemon=True)
     try:
         try:
             thread.start()
-            thread.join()
+            ended.wait()
         except KeyboardInterrupt:
             if not watched.begun:
                 return None
-            print("Aborting, and taking back what was done; Ctrl-C again leaves it as it is", file=sys.stderr)
-            _abort(name, environments)
-            thread.join()
+            say("Aborting, and taking back what was done; Ctrl-C again leaves it as it is")
+            _abort(name, environments, say)
+            ended.wait()
     except KeyboardInterrupt:
-        print(f"Left as it is: the next command ends it, or `wherry env recover {name}`", file=sys.stderr)
+        say(f"Left as it is: the next command ends it, or `wherry env recover {name}`")
         return None
+    thread.join()
     if failed:
         raise failed[0]
     return found[0]
 
 
-def _abort(name: str, environments: Environments) -> None:
+def _abort(name: str, environments: Environments, say: Callable[[str], None]) -> None:
     try:
         environments.abort(name)
     except Conflict as error:
-        print(error.message, file=sys.stderr)
+        say(error.message)
 
 
 def project_options(parsed: Parsed) -> ProjectOptions:

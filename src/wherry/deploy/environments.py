@@ -14,7 +14,7 @@ from wherry.base.values import NamedTuple
 from wherry.deploy.exclusion import Exclusion
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.intents import Intent, Intents
-from wherry.deploy.model import Deployment, Environment, check_name
+from wherry.deploy.model import Deployment, Environment, Event, check_name
 from wherry.deploy.operations import Operations
 from wherry.deploy.plan import plan_swap
 from wherry.deploy.sections import hosts_of
@@ -112,7 +112,7 @@ class Environments:
         if dry_run:
             self._records.check_host(host)
             intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
-            return Outcome(name, tuple(sentences(intent.plan(intent.wish, [], 1).stages)))
+            return Outcome(name, tuple(sentences(intent.plan(intent.wish._replace(revision=1), [], 1).stages)))
         with self._held(name):
             intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
             return self._begin(name, intent, first=lambda: self._records.add_environment(new))
@@ -158,20 +158,36 @@ class Environments:
         changes = parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
         gone = tuple(removed)
 
+        said = []
+
         def intend(environment: Environment) -> Intent | None:
             given = Settings(environment.settings).with_changes(changes)
             changed = environment._replace(settings=given.given)
             if "tls" in changes and environment.revision:
                 self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
             if not dry_run and changed != environment:
-                self._records.change_environment(name, settings=given.given)
-                self._operations.membership.hold(name)
+                said.append(self._change_settings(environment, given))
             if variables or secrets or gone:
                 return self._intents.reconfigure(changed, variables or {}, secrets, gone, message)
             size = max(given.count("min"), min(environment.size, given.count("max")))
             return self._intents.scale(changed, size) if size != environment.size and environment.revision else None
 
-        return self._operate(name, intend, dry_run=dry_run)
+        outcome = self._operate(name, intend, dry_run=dry_run)
+        return outcome._replace(said=" ".join(filter(None, (*said, outcome.said))))
+
+    def _change_settings(self, environment: Environment, given: Settings) -> str:
+        """Let them hold; a sentence about what has changed."""
+        before = Settings(environment.settings)
+        names = sorted({*before.given, *given.given})
+        changes = [f"{one}={given.text(one)}" for one in names if before.text(one) != given.text(one)]
+        words = f"Settings changed: {', '.join(changes) or 'to their defaults'}."
+        with self._records.database.write():
+            self._records.change_environment(environment.name, settings=given.given)
+            self._records.history.tell(
+                Event(0, environment.name, "INFO", words, environment.application, environment.version)
+            )
+        self._operations.membership.hold(environment.name)
+        return words
 
     def _check_tls(self, environment: Environment, extension: Extension) -> None:
         from wherry.deploy.tls import check_tls
@@ -319,7 +335,8 @@ class Environments:
         if intent is None:
             return Outcome(name, ())
         members = self._operations.membership.members(name, set(dead))
-        plan = intent.plan(intent.wish, members, self._records.last_number(name) + 1)
+        number = self._records.history.next_number(name) if intent.revision else intent.wish.revision
+        plan = intent.plan(intent.wish._replace(revision=number), members, self._records.last_number(name) + 1)
         return Outcome(name, tuple(sentences(plan.stages)))
 
     def _begin(

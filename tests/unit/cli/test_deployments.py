@@ -147,6 +147,22 @@ def test_ctrl_c_aborts_what_has_begun_and_waits_for_its_end():
     assert one.aborted.is_set()
 
 
+class Lasting(Interrupted):
+    """One that is interrupted when its caller waits, and whose way back takes its time."""
+
+    def work(self):
+        threading.Event().wait(0.2)
+        outcome = super().work()
+        threading.Event().wait(0.2)
+        return outcome
+
+
+def test_ctrl_c_waits_for_an_end_that_takes_its_time():
+    one, watched = Lasting(), Watched(nobody)
+    watched(Started("1.0", ""))
+    assert _interruptible("shop", one, watched, one.work) == Outcome("shop", ())
+
+
 def test_ctrl_c_while_waiting_aborts_nothing():
     one = Interrupted()
     assert _interruptible("shop", one, Watched(nobody), one.work) is None
