@@ -102,27 +102,30 @@ def _interruptible(
 
     found: list[Outcome] = []
     failed: list[BaseException] = []
+    done = threading.Event()  # a thread's own `join` takes the thread for ended once it was interrupted
 
     def work() -> None:
         try:
             found.append(action())
         except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
             failed.append(error)
+        done.set()
 
     thread = threading.Thread(target=work, daemon=True)
     try:
         try:
             thread.start()
-            thread.join()
+            done.wait()
         except KeyboardInterrupt:
             if not watched.begun:
                 return None
             print("Aborting, and taking back what was done; Ctrl-C again leaves it as it is", file=sys.stderr)
             _abort(name, environments)
-            thread.join()
+            done.wait()
     except KeyboardInterrupt:
         print(f"Left as it is: the next command ends it, or `wherry env recover {name}`", file=sys.stderr)
         return None
+    thread.join()
     if failed:
         raise failed[0]
     return found[0]
