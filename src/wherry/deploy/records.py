@@ -333,6 +333,12 @@ class Records:
         with self.database.read() as connection:
             return [(str(name), int(saved)) for name, saved in connection.execute(query, (application,))]
 
+    def remove_configuration(self, application: str, name: str) -> None:
+        """Raises NotFound."""
+        self.configuration(application, name)
+        with self.database.write() as connection:
+            connection.execute("DELETE FROM configurations WHERE application = ? AND name = ?", (application, name))
+
 
 def _environment(row: tuple[Any, ...]) -> Environment:
     settings, variables, secrets = (json.loads(row[index]) for index in (5, 8, 9))

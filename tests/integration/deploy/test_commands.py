@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import subprocess
+import tarfile
 
 import pytest
 
@@ -154,6 +155,12 @@ def test_from_a_directory_to_two_instances_to_nothing(shop):
     logs = shop("env", "logs", "shop")
     assert "web  | no such table\n" in logs
     assert "db  | db is up\n" in logs
+    assert shop("env", "logs", "--all", "--output", "logs.tar.gz", "shop").startswith("logs.tar.gz: ")
+    with tarfile.open(shop.directory / "logs.tar.gz") as archive:
+        names = archive.getnames()
+        assert {"shop/i-1/web.log", "shop/i-2/web.log", "shop/accessories/db.log"} <= set(names)
+        (line,) = archive.extractfile("shop/i-1/web.log").read().decode().splitlines()
+    assert line.endswith(" out version one is up")
     events = [row["Message"] for row in shop.rows("env", "events", "shop")]
     assert events[0] == "Launch (deployment 1) of version v1, begun by ana."
     assert shop("app", "versions", "shop", "--format", "{{.Label}}").split() == ["v3", "v2", "v1"]
@@ -178,10 +185,21 @@ def test_what_an_environment_is_given(shop):
     everything = shop("env", "status", "conf", "--format", "json") + shop("env", "events", "conf")
     assert "l1cense" not in everything
 
+    kept = shop("env", "config", "get", "conf")
+    assert "secrets:\n  license: file\n" in kept
+    assert shop("env", "config", "save", "conf", "quiet") == "quiet\n"
+    assert "variables: {}\n" in kept
+    (shop.directory / "loud.yaml").write_text(kept.replace("variables: {}", "variables: {GREETING: LOUD}"))
+    shop("env", "config", "put", "conf", "loud.yaml")
+    assert shop.told("conf") == {("one", "LOUD", "", "l1cense")}
+    shop("env", "config", "apply", "conf", "quiet")
+    assert shop.told("conf") == {("one", "", "", "l1cense")}
+    assert shop("env", "config", "get", "conf") == kept
+
     assert "no count" in shop("env", "scale", "conf", "two", code=1)
     assert "2 instances" in shop("env", "scale", "conf", "2")
     before = {one["Name"]: one for one in shop.status("conf")["Instances"]}
-    assert [*before] == ["i-3", "i-4"]
+    assert len(before) == 2
     shop("env", "restart", "conf")
     assert {one["Name"] for one in shop.status("conf")["Instances"]} == {*before}
     assert "not between min=1 and max=4" in shop("env", "scale", "conf", "9", code=1)
@@ -207,6 +225,10 @@ def test_environments_are_swapped_cloned_terminated_and_restored(shop):
     assert "has environments" in shop("app", "delete", "shop", code=1)
     shop("env", "terminate", "-y", "--volumes", "--purge", "third")
     assert "no environment third" in shop("env", "status", "third", code=1)
+    shop("app", "delete", "--force", "--volumes", "shop")
+    assert shop.get("blue")[0] == 404
+    assert shop("env", "list", "--all", "-q") == ""
+    assert shop("app", "list", "-q") == ""
 
 
 def test_ctrl_c_takes_a_deployment_back(shop):
