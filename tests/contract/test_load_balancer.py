@@ -108,6 +108,11 @@ def test_states_name_the_servers_of_an_environment(balancer, backend):
     (state,) = balancer.states("shop")
     assert state.status == "draining"
     assert balancer.states("other") == []
+    balancer.apply(section(backend, "other", "other.localhost"))
+    assert {name: [one.instance for one in states] for name, states in balancer.all_states().items()} == {
+        "shop": ["i-1"],
+        "other": ["i-1"],
+    }
 
 
 def test_an_instance_without_requests_is_idle_at_once(balancer, backend):
@@ -119,6 +124,7 @@ def test_an_instance_without_requests_is_idle_at_once(balancer, backend):
 def test_there_are_no_records_of_what_nobody_asked_for(balancer, backend):
     balancer.apply(section(backend, "quiet", "quiet.localhost"))
     assert list(balancer.access("quiet")) == []
+    assert not [one for one in balancer.access("") if one.environment == "quiet"]
 
 
 def test_stopped_it_keeps_its_sections_and_comes_back_with_them(balancer, backend):
@@ -127,7 +133,8 @@ def test_stopped_it_keeps_its_sections_and_comes_back_with_them(balancer, backen
     balancer.stop()
     assert not balancer.running()
     assert balancer.states("shop") == []
-    assert list(balancer.access("shop")) == []
+    assert balancer.all_states() == {"shop": []}
+    assert list(balancer.access("shop")) == list(balancer.access("")) == []
     balancer.apply(section(backend, "later", "later.localhost"))
     assert sorted(balancer.sections()) == ["later", "shop"]
     balancer.ensure()

@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["WherryEngine"]
+__all__ = ["WherryEngine", "docker_status"]
+
+
+def docker_status(status: str) -> str:
+    """Docker's word for a container's status."""
+    return {"starting": "created", "creating": "created", "removing": "dead"}.get(status, status)
 
 
 class WherryEngine:
@@ -86,12 +91,11 @@ class WherryEngine:
 
     def _observed(self, one: Container) -> ObservedContainer:
         mounts = [mount for mount in self._engine.containers.mounts(one) if mount["kind"] == "volume"]
-        status = {"starting": "created", "creating": "created", "removing": "dead"}.get(one.state.status)
         return ObservedContainer(
             one.id,
             one.name,
             one.request.labels,
-            status or one.state.status,
+            docker_status(one.state.status),
             one.state.exit_code,
             one.state.health,
             one.image,

@@ -68,11 +68,17 @@ class LoadBalancer(Protocol):
     def states(self, environment: str) -> list[ServerState]:
         """What the balancer says of the environment's servers; empty while it does not run."""
 
+    def all_states(self) -> dict[str, list[ServerState]]:
+        """What it says of the servers of every environment, in one question."""
+
     def wait_idle(self, environment: str, instance: str, timeout: float) -> bool:
         """Wait until a draining instance has no request under way; False after `timeout` seconds."""
 
     def access(self, environment: str, since: float = 0.0, *, follow: bool = False) -> Iterator[AccessRecord]:
-        """Requests of an environment since a time, oldest first, as far as the bounded log reaches back."""
+        """Requests of an environment since a time, oldest first, as far as the bounded log reaches back.
+
+        Those of all environments where `environment` is empty. With `follow`, also those that come.
+        """
 
     def running(self) -> bool:
         """Whether it runs."""

@@ -73,7 +73,10 @@ class World:
 
 
 class FakeTarget:
-    """Instances are values: `instances[environment][name]` is the wish that one was started with."""
+    """Instances are values: `instances[environment][name]` is the wish that one was started with.
+
+    `dead` gives exit codes to instances, `changes` other values to their services.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -81,6 +84,8 @@ class FakeTarget:
         self.accessories: dict[str, AccessoryWish] = {}
         self.dead: dict[tuple[str, str], int] = {}
         self.restarts: dict[tuple[str, str], int] = {}
+        self.changes: dict[tuple[str, str], dict[str, Any]] = {}
+        self.started: dict[tuple[str, str], float] = {}
         self.released: list[str] = []
 
     def observe(self, environment: str) -> list[ObservedInstance]:
@@ -95,19 +100,24 @@ class FakeTarget:
             found.append(ObservedInstance(environment, "", "", services))
         return found
 
+    def observe_all(self) -> dict[str, list[ObservedInstance]]:
+        """See Target."""
+        return {name: self.observe(name) for name in {*self.instances, *self.accessories}}
+
     def _service(self, wish: InstanceWish, service: str) -> ObservedService:
         where = wish.environment, wish.name
         code = self.dead.get(where)
-        return ObservedService(
+        found = ObservedService(
             service,
             f"{wish.environment}-{wish.name}-{service}",
             "running" if code is None else "exited",
             "",
             code or 0,
             self.restarts.get(where, 0),
-            self._world.now,
+            self.started.get(where, self._world.now),
             f"{wish.environment}/{wish.name}/{service}" if code is None else "",
         )
+        return found._replace(**self.changes.get(where, {}))
 
     def start(self, wish: InstanceWish, progress: Sink) -> ObservedInstance:
         """See Target."""
@@ -115,6 +125,7 @@ class FakeTarget:
 
         def effect() -> None:
             self.instances.setdefault(wish.environment, {})[wish.name] = wish
+            self.started[wish.environment, wish.name] = self._world.now
 
         self._world.call(f"start {wish.name} {wish.version}", effect)
         if wish.version in self._world.fails:
@@ -260,6 +271,10 @@ class FakeBalancer:
             for one in pool.servers
         ]
 
+    def all_states(self) -> dict[str, list[ServerState]]:
+        """See LoadBalancer."""
+        return {name: self.states(name) for name in self._sections}
+
     def wait_idle(self, environment: str, instance: str, timeout: float) -> bool:
         """See LoadBalancer."""
         del environment, instance, timeout
@@ -268,7 +283,7 @@ class FakeBalancer:
     def access(self, environment: str, since: float = 0.0, *, follow: bool = False) -> Iterator[AccessRecord]:
         """See LoadBalancer."""
         del follow
-        return (one for one in self.records if one.environment == environment and one.time >= since)
+        return (one for one in self.records if environment in ("", one.environment) and one.time >= since)
 
     def running(self) -> bool:
         """See LoadBalancer."""

@@ -58,6 +58,13 @@ class History:
             f"environment {environment} has no deployment {number}", hint=f"see `wherry env history {environment}`"
         )
 
+    def last(self, environment: str) -> Deployment | None:
+        """The newest one, None where nothing was ever deployed."""
+        query = f"SELECT {_DEPLOYMENT} FROM deployments WHERE environment = ? ORDER BY number DESC LIMIT 1"  # noqa: S608
+        with self._database.read() as connection:
+            row = connection.execute(query, (environment,)).fetchone()
+        return Deployment(*row) if row else None
+
     def deployments(self, environment: str) -> list[Deployment]:
         """The newest first."""
         query = f"SELECT {_DEPLOYMENT} FROM deployments WHERE environment = ? ORDER BY number DESC"  # noqa: S608

@@ -117,6 +117,12 @@ class Journal:
         """Those of an environment, the newest first."""
         return self._operations("environment = ?", (environment,))
 
+    def last_end(self, environment: str, kind: str) -> int:
+        """When the last operation of a kind ended, 0 for never (as far as they are kept)."""
+        query = "SELECT coalesce(max(ended), 0) FROM operations WHERE environment = ? AND kind = ?"
+        with self._database.read() as connection:
+            return int(connection.execute(query, (environment, kind)).fetchone()[0])
+
     def _operations(self, condition: str, values: tuple[str | int, ...]) -> list[Operation]:
         from wherry.deploy.wish import decode_wish
 

@@ -140,4 +140,11 @@ MIGRATIONS = (
         PRIMARY KEY (environment, job, schedule, time)
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE environment_health (
+        environment TEXT PRIMARY KEY REFERENCES environments (name) ON DELETE CASCADE,
+        status TEXT NOT NULL,
+        since INTEGER NOT NULL
+    ) STRICT;
+    """,
 )

@@ -77,7 +77,7 @@ class ObservedService(NamedTuple):
     """One container of an instance or accessory. `status` and `health` are Docker's words; times seconds since 1970.
 
     `address` is where the balancer reaches it. `cpu_seconds` is a total, `memory` is in bytes; both 0 where it does not
-    run.
+    run. `cpus` (cores) and `memory_limit` (bytes) are what it may take at most, 0 where it has no limit.
     """
 
     service: str
@@ -91,6 +91,8 @@ class ObservedService(NamedTuple):
     cpu_seconds: float = 0.0
     memory: int = 0
     oom_killed: bool = False
+    cpus: float = 0.0
+    memory_limit: int = 0
 
 
 class ObservedInstance(NamedTuple):
@@ -117,6 +119,9 @@ class Target(Protocol):
 
     def observe(self, environment: str) -> list[ObservedInstance]:
         """What there is of an environment, instances by number, accessories last."""
+
+    def observe_all(self) -> dict[str, list[ObservedInstance]]:
+        """What there is of every environment that has anything, in one look."""
 
     def start(self, wish: InstanceWish, progress: Sink) -> ObservedInstance:
         """Bring the instance up: containers run, health checks of their own have passed where others depend on them.

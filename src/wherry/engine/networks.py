@@ -14,7 +14,7 @@ from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from wherry.base.paths import Layout
@@ -43,6 +43,15 @@ _MIGRATIONS = (
     CREATE INDEX addresses_by_owner ON addresses (owner);
     """,
     "ALTER TABLE networks ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';",
+    """
+    CREATE TABLE former_addresses (
+        owner TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+        network TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+        address INTEGER NOT NULL,
+        PRIMARY KEY (owner, network)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX former_addresses_by_network ON former_addresses (network);
+    """,
 )
 _COLUMNS = "id, name, bridge, subnet, gateway, created, settings"
 _REMOVED = "removed:"  # what the name of a network begins with while it is being taken off the machine
@@ -229,9 +238,10 @@ class Networks:
         return [_network(row) for row in rows if not live or not row[1].startswith(_REMOVED)]
 
     def take_address(self, network: Network, owner: str, wanted: str = "") -> str:
-        """Give `owner` an address: the one it has, the one it wants, or the next free one.
+        """Give `owner` an address: the one it has, the one it wants, the one it had, or the next free one.
 
-        Raises Unavailable where there is none left, or where the wanted one is taken or outside the network.
+        What another container had is free only where nothing else is. Raises Unavailable where there is none left, or
+        where the wanted one is taken or outside the network.
         """
         first, last = usable(network.subnet)
         gateway = address_to_number(network.gateway)
@@ -256,17 +266,44 @@ class Networks:
                 if number in taken:
                     raise Conflict(f"Address already in use: {wanted}")
             else:
-                first, last = range_of(network)
                 after = int(connection.execute("SELECT last FROM networks WHERE id = ?", (network.id,)).fetchone()[0])
-                number = next_free(first, last, taken, after)
+                former = dict(
+                    connection.execute(
+                        "SELECT owner, address FROM former_addresses WHERE network = ?", (network.id,)
+                    ).fetchall()
+                )
+                number = choose_number(range_of(network), taken, former, owner, after)
             connection.execute("INSERT INTO addresses VALUES (?, ?, ?)", (network.id, number, owner))
             connection.execute("UPDATE networks SET last = ? WHERE id = ?", (number, network.id))
         return number_to_address(number)
 
     def free_addresses(self, owner: str, network: str = "") -> None:
-        """Give back all that `owner` has (on one network); harmless where it has none."""
+        """Give back all that `owner` has (on one network); harmless where it has none.
+
+        It is remembered what a container had, for when it is started again.
+        """
         with self._database.write() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO former_addresses SELECT owner, network, address FROM addresses"
+                " WHERE owner = ? AND ? IN ('', network) AND owner IN (SELECT id FROM containers)",
+                (owner, network),
+            )
             connection.execute("DELETE FROM addresses WHERE owner = ? AND ? IN ('', network)", (owner, network))
+
+
+def choose_number(bounds: tuple[int, int], taken: set[int], former: Mapping[str, int], owner: str, after: int) -> int:
+    """The owner's former number where that is free, else the next one that is nobody's, nor anybody's former one.
+
+    Where there is none, others' former ones are taken, too.
+    """
+    first, last = bounds
+    mine = former.get(owner)
+    if mine is not None and mine not in taken and first <= mine <= last:
+        return mine
+    try:
+        return next_free(first, last, taken | set(former.values()), after)
+    except Unavailable:
+        return next_free(first, last, taken, after)
 
 
 def next_free(first: int, last: int, taken: set[int], after: int) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 # `sqlite3` and `threading.local` without what their packages load besides, which no command needs.
 import _sqlite3 as sqlite3
 import os
-from _thread import _local
+from _thread import _local, allocate_lock
+from _weakref import ref
 
 from wherry.base.errors import Conflict, Corrupt, Unavailable
 
@@ -23,14 +24,24 @@ Duplicate = sqlite3.IntegrityError  # raised by a write that would give two rows
 _BUSY_MILLISECONDS = 60_000
 
 
+class _Own:
+    """A thread's connection; it is closed when the thread ends, because nothing else holds this."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()  # of itself it would wait for the garbage collection: it is part of a cycle
+
+
 class _Read:
     """A context that lends the connection without a transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, own: _Own) -> None:
+        self._own = own
 
     def __enter__(self) -> sqlite3.Connection:
-        return self._connection
+        return self._own.connection
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -42,8 +53,9 @@ class _Write:
     Raises Unavailable where the file cannot be written; the next transaction begins anew then.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: str) -> None:
-        self._connection = connection
+    def __init__(self, own: _Own, path: str) -> None:
+        self._own = own  # so that it is not closed meanwhile
+        self._connection = own.connection
         self._path = path
         self._outermost = False
 
@@ -82,16 +94,21 @@ class Database:
         self._path = path
         self._durable = durable
         self._own = _local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[ref[_Own]] = []
+        self._opening = allocate_lock()
         self._versions: dict[str, int] = {}
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._open()
-            self._opened.append(connection)
-        return connection
+        return self._opened_own().connection
+
+    def _opened_own(self) -> _Own:
+        own: _Own | None = getattr(self._own, "own", None)
+        if own is None:
+            own = self._own.own = _Own(self._open())
+            with self._opening:
+                self._opened = [*(one for one in self._opened if one() is not None), ref(own)]
+        return own
 
     def _open(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), mode=0o711, exist_ok=True)
@@ -141,11 +158,11 @@ class Database:
 
     def read(self) -> _Read:
         """`with database.read() as connection:` each statement sees one consistent state."""
-        return _Read(self._connection)
+        return _Read(self._opened_own())
 
     def write(self) -> _Write:
         """`with database.write() as connection:` one transaction, alone among writers."""
-        return _Write(self._connection, self._path)
+        return _Write(self._opened_own(), self._path)
 
     def watch(self) -> int:
         """A descriptor that becomes readable when anybody has written anything; the caller closes it.
@@ -189,8 +206,11 @@ class Database:
     def close(self) -> None:
         """Give the file back, for every thread: none may be using it. The next use opens it again."""
         self._own = _local()
-        while self._opened:
-            self._opened.pop().close()
+        opened, self._opened = self._opened, []
+        for one in opened:
+            own = one()
+            if own is not None:
+                own.connection.close()
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -168,6 +168,24 @@ def test_joining_and_leaving_while_it_runs(there, machine, serve, eventually):
     assert there.inspect("web")["NetworkSettings"]["IPAddress"]
 
 
+def test_what_dies_and_is_started_again_keeps_its_address(there, eventually):
+    """Whoever asks it by its address, as a load balancer does, finds it again, and nobody else there meanwhile."""
+    there("network", "create", "blue")
+    there("run", "-d", "--name", "one", "--network", "blue", "--restart", "always", "tiny", "sleep", "300")
+    before = there.inspect("one")
+
+    def address():
+        return there.inspect("one")["NetworkSettings"]["Networks"]["blue"]["IPAddress"]
+
+    os.kill(before["State"]["Pid"], signal.SIGKILL)
+    eventually(lambda: there.inspect("one")["RestartCount"] == 1 and address())
+    assert address() == before["NetworkSettings"]["Networks"]["blue"]["IPAddress"]
+    there("stop", "-t", "0", "one")
+    there("run", "-d", "--name", "other", "--network", "blue", "tiny", "sleep", "300")
+    there("start", "one")
+    assert address() == before["NetworkSettings"]["Networks"]["blue"]["IPAddress"]
+
+
 def test_joining_before_it_runs_and_several_at_once(there):
     for network in ("blue", "red", "green"):
         there("network", "create", network)

@@ -8,6 +8,7 @@ from wherry.engine.networks import (
     NetworkRequest,
     address_to_number,
     choose_addresses,
+    choose_number,
     next_free,
     number_to_address,
     usable,
@@ -44,6 +45,14 @@ def test_next_free_is_free_and_found_whenever_there_is_one(taken, after):
 def test_an_address_just_given_back_is_the_last_to_be_reused():
     assert next_free(10, 20, set(), 15) == 16
     assert next_free(10, 20, set(range(16, 21)), 15) == 10
+
+
+def test_a_container_gets_the_address_again_that_it_had():
+    former = {"one": 12, "other": 13}
+    assert choose_number((10, 20), {11}, former, "one", 11) == 12
+    assert choose_number((10, 20), {11}, former, "new", 11) == 14
+    assert choose_number((10, 20), {12}, former, "one", 11) == 14
+    assert choose_number((10, 13), {10, 11, 12}, former, "new", 11) == 13
 
 
 def chosen(others=(), used=(), **wanted):

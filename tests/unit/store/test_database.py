@@ -1,7 +1,9 @@
 """A database whose disk is full: the command fails in words, and what comes later is written as ever."""
 
+import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -65,3 +67,31 @@ def test_an_error_in_a_transaction_undoes_it(tmp_path):
         connection.execute("INSERT INTO facts VALUES ('b')")
     with Database(f"{tmp_path}/state.db").read() as connection:
         assert connection.execute("SELECT value FROM facts").fetchall() == [("b",)]
+
+
+def test_a_thread_that_ends_leaves_nothing_open(tmp_path):
+    """A process that lives long begins many threads, each with a connection of its own."""
+    database = Database(str(tmp_path / "db"))
+    database.migrate("test", ("CREATE TABLE things (name TEXT)",))
+
+    def write():
+        with database.write() as connection:
+            connection.execute("INSERT INTO things VALUES ('x')")
+
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert len(os.listdir("/proc/self/fd")) <= before + 1  # SQLite keeps one for the next that is opened
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM things").fetchone() == (10,)
+    database.close()
+    assert not [one for one in map(_target, os.listdir("/proc/self/fd")) if str(tmp_path) in one]
+
+
+def _target(descriptor):
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except FileNotFoundError:
+        return ""

@@ -13,9 +13,15 @@ __all__ = ["parse_access"]
 
 
 def parse_access(line: bytes, environment: str, since: float = 0.0) -> AccessRecord | None:
-    """The record of a line; None where it is no record, another environment's, or older than `since`."""
+    """The record of a line; None where it is no record, another environment's, or older than `since`.
+
+    With an empty `environment`, the records of all of them.
+    """
     parts = line.split(b" ", 8)
-    if len(parts) < 9 or parts[1] != environment.encode() or not parts[0].isdigit():
+    if len(parts) < 9 or not parts[0].isdigit() or parts[1] == b"-":
+        return None
+    found = parts[1].decode(errors="replace")
+    if environment not in ("", found):
         return None
     time = int(parts[0]) / 1000
     if time < since:
@@ -23,9 +29,9 @@ def parse_access(line: bytes, environment: str, since: float = 0.0) -> AccessRec
     pool, server, status, duration, method, client, path = (part.decode(errors="replace") for part in parts[2:])
     return AccessRecord(
         time,
-        environment,
+        found,
         "" if pool == "-" else pool,
-        server.split(":")[1] if server.startswith(f"{environment}:") else "",
+        server.split(":")[1] if server.startswith(f"{found}:") else "",
         max(0, _number(status)),
         float(max(0, _number(duration))),
         method,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wherry.base.progress import Sink
     from wherry.deploy.balancer import AccessRecord
     from wherry.deploy.haproxy.container import BalancerContainer
+    from wherry.deploy.haproxy.observed import Statistics
     from wherry.deploy.routing import Section, ServerState
 
 __all__ = ["HAProxy", "configured_listener"]
@@ -88,11 +89,19 @@ class HAProxy:
         section = applied.sections.get(environment)
         if section is None:
             return []
+        return states_of(section, applied.slots[environment], self._statistics())
+
+    def all_states(self) -> dict[str, list[ServerState]]:
+        """What HAProxy says of all servers."""
+        applied, statistics = self._records.load(), self._statistics()
+        return {name: states_of(section, applied.slots[name], statistics) for name, section in applied.sections.items()}
+
+    def _statistics(self) -> list[Statistics]:
+        """Nothing where HAProxy does not run."""
         try:
-            statistics = self._admin.statistics()
+            return self._admin.statistics()
         except Unavailable:
             return []
-        return states_of(section, applied.slots[environment], statistics)
 
     def wait_idle(self, environment: str, instance: str, timeout: float) -> bool:
         """Wait for the instance's last request; HAProxy can only be asked, so it is, every 50 ms."""

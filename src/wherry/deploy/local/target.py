@@ -8,9 +8,10 @@ from heapq import merge
 from wherry.base.clock import parse_rfc3339, system_clock
 from wherry.base.errors import Unavailable
 from wherry.base.progress import nobody
-from wherry.compose.adapter import WherryEngine
+from wherry.compose.adapter import WherryEngine, docker_status
 from wherry.compose.apply import ApplyOptions
 from wherry.compose.converging import carry_out, observe
+from wherry.compose.labels import SERVICE
 from wherry.compose.plan import UpOptions, plan_up
 from wherry.compose.teardown import DownOptions, plan_down
 from wherry.deploy.local.archive import LogArchive
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from wherry.compose.model import Project
     from wherry.compose.state import ObservedContainer
     from wherry.deploy.target import AccessoryWish, InstanceWish, Release
+    from wherry.engine.records import Container
     from wherry.runtime.logs import LogRecord
 
 __all__ = ["LocalTarget"]
@@ -58,45 +60,56 @@ class LocalTarget:
 
     def observe(self, environment: str) -> list[ObservedInstance]:
         """See Target."""
-        found: dict[str, list[ObservedService]] = {}
-        versions: dict[str, str] = {}
-        for one in self._containers(environment):
-            owner = whose(one.labels)
-            assert owner is not None
-            if is_run(owner.name):
+        return self._observed(environment).get(environment, [])
+
+    def observe_all(self) -> dict[str, list[ObservedInstance]]:
+        """See Target."""
+        return self._observed("")
+
+    def _observed(self, environment: str) -> dict[str, list[ObservedInstance]]:
+        """Of one environment, or of all where none is named: one query, and control groups of what runs."""
+        found: dict[str, dict[str, list[ObservedService]]] = {}
+        versions: dict[tuple[str, str], str] = {}
+        for one in self._engine.opened().containers.all():
+            owner = whose(one.request.labels)
+            if owner is None or environment not in ("", owner.environment) or is_run(owner.name):
                 continue
-            found.setdefault(owner.name, []).append(self._service(one))
-            versions[owner.name] = owner.version
-        names = sorted(found, key=lambda name: (name == ACCESSORIES, len(name), name))
-        return [
-            ObservedInstance(
-                environment,
-                "" if name == ACCESSORIES else name,
-                versions[name],
-                tuple(sorted(found[name], key=lambda one: one.service)),
-            )
-            for name in names
-        ]
+            found.setdefault(owner.environment, {}).setdefault(owner.name, []).append(self._service(one))
+            versions[owner.environment, owner.name] = owner.version
+        return {
+            place: [
+                ObservedInstance(
+                    place,
+                    "" if name == ACCESSORIES else name,
+                    versions[place, name],
+                    tuple(sorted(services, key=lambda one: one.service)),
+                )
+                for name, services in sorted(named.items(), key=lambda item: _order(item[0]))
+            ]
+            for place, named in found.items()
+        }
 
     def _containers(self, environment: str) -> list[ObservedContainer]:
         every = self._engine.containers()
         return [one for one in every if (owner := whose(one.labels)) and owner.environment == environment]
 
-    def _service(self, one: ObservedContainer) -> ObservedService:
-        container = self._engine.opened().containers.resolve(one.id)
-        used = usage(cgroup_path(self._layout.tag, one.id)) if one.is_running else Usage()
+    def _service(self, one: Container) -> ObservedService:
+        state, request = one.state, one.request
+        used = usage(cgroup_path(self._layout.tag, one.id)) if state.is_up else Usage()
         return ObservedService(
-            service=one.service,
+            service=request.labels.get(SERVICE, ""),
             container=one.id,
-            status=one.status,
-            health=one.health,
-            exit_code=one.exit_code,
-            restarts=container.state.restart_count,
-            started=one.started / _SECOND,
-            address=container.network.address if one.is_running else "",
+            status=docker_status(state.status),
+            health=state.health,
+            exit_code=state.exit_code,
+            restarts=state.restart_count,
+            started=state.started / _SECOND,
+            address=one.network.address if state.is_up else "",
             cpu_seconds=used.cpu_seconds,
             memory=used.memory,
-            oom_killed=container.state.oom_killed,
+            oom_killed=state.oom_killed,
+            cpus=request.limits.nano_cpus / _SECOND,
+            memory_limit=request.limits.memory,
         )
 
     # --- instances
@@ -263,6 +276,11 @@ class LocalTarget:
                 yield queue.get()
         finally:
             follower.stop()
+
+
+def _order(name: str) -> tuple[bool, int, str]:
+    """Instances by number, accessories last."""
+    return name == ACCESSORIES, len(name), name
 
 
 def _others(wish: InstanceWish) -> set[str]:

@@ -117,6 +117,7 @@ def test_access_lines():
     full = b"1795633296512 shop web shop:i-3:0123456789 200 17 GET 127.0.0.1 /a%20b"
     record = parse_access(full, "shop")
     assert record == (1795633296.512, "shop", "web", "i-3", 200, 17.0, "GET", "/a%20b", "127.0.0.1")
+    assert parse_access(full, "") == record
     assert parse_access(full, "other") is None
     assert parse_access(full, "shop", 1795633296.6) is None
     nowhere = parse_access(b"1795633296512 shop web <NOSRV> 503 0 GET ::1 /", "shop")
