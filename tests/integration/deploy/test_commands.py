@@ -125,6 +125,14 @@ def test_from_a_directory_to_two_instances_to_nothing(shop):
     (row,) = shop.rows("env", "list")
     assert (row["Name"], row["Version"], row["Status"], row["Size"]) == ("shop", "v1", "Ready", 2)
     assert row["URL"] == f"http://shop.localhost:{shop.port}"
+    health = json.loads(shop("env", "health", "shop", "--format", "json"))
+    assert (row["Health"], health["Color"], [one["Color"] for one in health["Instances"]]) == (
+        "Ok",
+        "green",
+        ["green"] * 2,
+    )
+    assert health["Requests"] >= 20
+    assert health["Percent2xx"] == "100%"
 
     shop.project("two")
     plan = shop("deploy", "--dry-run", "--version", "v1", "shop")

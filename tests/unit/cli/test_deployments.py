@@ -65,7 +65,18 @@ def test_lists(parts, capsys):
     Environments(parts, "me").create("shop", "shop", "v1")
     assert main(["env", "list", "--format", "json"]) == 0
     row = json.loads(capsys.readouterr().out)
-    assert (row["Name"], row["Version"], row["Status"]) == ("shop", "v1", "Ready")
+    assert (row["Name"], row["Version"], row["Status"], row["Health"]) == (
+        "shop",
+        "v1",
+        "Ready",
+        "Severe",
+    )  # no containers
+    assert main(["env", "health", "shop", "--format", "json"]) == 0
+    assert [one["Name"] for one in json.loads(capsys.readouterr().out)["Instances"]] == ["i-1"]
+    assert main(["env", "health", "shop"]) == 0
+    assert capsys.readouterr().out.startswith("shop: Severe (red)\n  ")
+    assert main(["env", "status", "shop"]) == 0
+    assert "Health:      Severe (red)\n" in capsys.readouterr().out
     assert main(["env", "open", "shop"]) == 0
     assert capsys.readouterr().out == f"{row['URL']}\n"
     assert main(["env", "history", "shop", "--format", "{{.Number}} {{.To}} {{.Result}}"]) == 0

@@ -15,6 +15,7 @@ _WORDS = {
     "config": ("env_config", "Settings and variables as a file, and saved configurations"),
     "create": ("env_create", "Make an environment that runs the project here"),
     "events": ("env_show", "Show what happened"),
+    "health": ("env_health", "Show how well an environment and its instances are"),
     "history": ("env_show", "List an environment's deployments"),
     "list": ("env_show", "List environments"),
     "logs": ("env_logs", "Show what instances and accessories wrote"),

@@ -34,24 +34,28 @@ def _list(argv: list[str]) -> int:
         Flag("app", "str", "Of this application"),
     )
     parsed = Command("wherry env list", "[OPTIONS]", "List environments", flags, most=0).parse(argv)
-    environments = opened(parts(), nobody)
+    given = parts()
+    environments = opened(given, nobody)
     found = environments.all(parsed["app"], terminated=parsed["all"])
     if parsed["quiet"]:
         for one in found:
             print(one.name)
         return 0
+    from wherry.deploy.assessing import assess
+
     rows = [
         {
             "Name": one.name,
             "Application": one.application,
             "Version": one.version,
             "Status": one.status,
+            "Health": assess(given, one.name).status,
             "Size": one.size,
             "URL": environments.url(one),
         }
         for one in found
     ]
-    names = ("Name", "Application", "Version", "Status", "Size", "URL")
+    names = ("Name", "Application", "Version", "Status", "Health", "Size", "URL")
     print_list(rows, [(one.upper(), one) for one in names], parsed["format"])
     return 0
 
@@ -59,13 +63,19 @@ def _list(argv: list[str]) -> int:
 def _status(argv: list[str]) -> int:
     summary = "Show an environment and its instances"
     parsed = Command("wherry env status", "[OPTIONS] NAME", summary, (FORMAT,), least=1, most=1).parse(argv)
-    status = opened(parts(), nobody).status(parsed.args[0])
-    shown = _shown(status)
+    from wherry.deploy.assessing import assess
+
+    given = parts()
+    status = opened(given, nobody).status(parsed.args[0])
+    health = assess(given, parsed.args[0])
+    shown = {**_shown(status), "Health": health.status, "Color": health.color, "Causes": list(health.causes)}
     if parsed["format"]:
         print(render_one(shown, parsed["format"]))
         return 0
     for key in ("Name", "Application", "Version", "Status", "URL"):
         print(f"{key + ':':<13}{shown[key]}")
+    print(f"{'Health:':<13}{health.status} ({health.color})")
+    print("".join(f"{'':<13}{cause}\n" for cause in health.causes), end="")
     columns = [("INSTANCE", "Name"), ("VERSION", "Version"), ("STATE", "State"), ("WEIGHT", "Weight")]
     print()
     print_list(shown["Instances"], [*columns, ("BALANCER", "Balancer")], "")
