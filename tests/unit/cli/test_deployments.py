@@ -56,6 +56,20 @@ def test_an_operation_ends_with_one_true_sentence(parts, capsys):
     assert "with version v2" in capsys.readouterr().out
 
 
+def test_changed_settings_are_told(parts, capsys):
+    carry_out("shop", lambda facade: facade.create("shop", "shop", "v1"), given=parts)
+    capsys.readouterr()
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": "3"}, dry_run=True), given=parts)
+    assert capsys.readouterr().out == "At once: drain=3.\n"
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": "3"}), given=parts)
+    assert capsys.readouterr().out == "Settings of shop changed: drain=3.\n"
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
+    assert capsys.readouterr().out == "Settings of shop changed: drain is back to 20.\n"
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
+    assert capsys.readouterr().out == "shop: nothing had to be done\n"
+    assert "Settings changed by" in parts.records.history.events("shop")[-1].message
+
+
 def test_a_failure_of_the_operation_is_raised_to_the_caller(parts):
     with pytest.raises(NotFound):
         carry_out("shop", lambda facade: facade.create("shop", "shop", "v9"), given=parts)
@@ -153,6 +167,19 @@ def test_an_application_is_forgotten_with_what_is_kept_of_its_environments(parts
     assert main(["app", "delete", "shop"]) == 0
     assert not kept.exists()
     assert parts.records.history.events("shop") == []
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_made(parts, capsys):
+    facade = Environments(parts, "me")
+    facade.create("shop", "shop", "v1")
+    new = ["env", "create", "--app", "shop", "--from", "v1"]
+    assert main([*new, "shop"]) == 1
+    assert "there is an environment shop" in capsys.readouterr().err
+    assert main([*new, "other", "--host", "Shop.localhost"]) == 1
+    assert "has the host shop.localhost" in capsys.readouterr().err
+    facade.terminate("shop")
+    assert main([*new, "shop"]) == 1
+    assert "`wherry env restore shop` brings it back" in capsys.readouterr().err
 
 
 def test_a_certificate_is_asked_for_where_nobody_else_does(parts):

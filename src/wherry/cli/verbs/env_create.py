@@ -61,10 +61,8 @@ def run(argv: list[str]) -> int:
     settings = parse_assignments([*parsed["set"], *short])
     variables, secrets = pairs(parsed["env"], "a variable"), read_secrets(parsed["secret"], parsed["secret-file"])
     application, given = parsed["app"] or _project_name(parsed), parts()
-    if name in {one.name for one in given.records.environments(terminated=True)}:
-        from wherry.base.errors import Conflict
-
-        raise Conflict(f"there is an environment {name}, or its history", hint="choose another name")
+    given.records.check_free(name)
+    given.records.check_host(parsed["host"].lower() or f"{name}.localhost")
     if parsed["config"]:
         settings, variables = _begin_with(given, application, parsed["config"], settings, variables, secrets)
     version = parsed["from"] or make_version(given, application, parsed)

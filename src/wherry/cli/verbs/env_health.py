@@ -45,7 +45,8 @@ def run(argv: list[str]) -> int:
     print_list([overall, *shown["Instances"]], _COLUMNS, "")
     for one in shown["Instances"]:
         for cause in one["Causes"]:
-            print(f"{one['Name']}: {cause}")
+            if cause not in shown["Causes"]:
+                print(f"{one['Name']}: {cause}")
     return 0
 
 
@@ -81,5 +82,5 @@ def _requests(stats: RequestStats, seconds: float) -> dict[str, Any]:
         "Requests": stats.requests,
         "Rate": f"{stats.requests / seconds:.1f}",
         **{f"Percent{kind}xx": f"{stats.share(kind):.0f}%" if stats.requests else "-" for kind in (2, 3, 4, 5)},
-        **{name: f"{getattr(stats, name.lower()):.0f}" for name in ("P50", "P90", "P99")},
+        **{name: f"{getattr(stats, name.lower()):.3g}" for name in ("P50", "P90", "P99")},
     }

@@ -158,7 +158,7 @@ def _events(argv: list[str]) -> int:
             since = one.time
             values = {key.capitalize(): value for key, value in one._asdict().items()} | {"Time": rfc3339(one.time)}
             when = _time(one.time, following=parsed["follow"])
-            line = f"{when:<20}  {one.severity:<5}  {one.environment}  {one.message}"
+            line = f"{when:<22}  {one.severity:<5}  {one.environment}  {one.message}"
             print(render_one(values, parsed["format"]) if parsed["format"] else line, flush=True)
         if not parsed["follow"]:
             return 0
