@@ -186,7 +186,7 @@ def test_what_an_environment_is_given(shop):
     assert shop.told("conf") == {("one", "hello", "t0k3n", "l1cense")}
     shop("env", "unset", "conf", "health.unhealthy", "-e", "TOKEN", "-e", "GREETING")
     assert shop.told("conf") == {("one", "", "", "l1cense")}
-    assert "maintenance" not in shop("env", "set", "conf", "maintenance=on")
+    assert shop("env", "set", "conf", "maintenance=on") == "Settings of conf changed: maintenance=on.\n"
     assert shop.get("conf")[0] == 503
     shop("env", "unset", "conf", "maintenance")
     assert shop.get("conf")[0] == 200
