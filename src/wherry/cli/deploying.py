@@ -13,7 +13,7 @@ from wherry.cli.flags import Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wherry.base.progress import Event, Sink
     from wherry.cli.flags import Parsed
@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DRY_RUN",
     "FORMAT",
+    "MAKING",
+    "NO_WAIT",
     "PROJECT_FLAGS",
+    "QUIET",
     "Watched",
     "carry_out",
+    "issue_where_wanted",
     "make_version",
     "only_environment",
     "opened",
@@ -36,16 +40,24 @@ __all__ = [
     "parts",
     "project_options",
     "read_secrets",
+    "read_text",
+    "who",
 ]
 
 DRY_RUN = Flag("dry-run", "bool", "Print the plan, and do nothing")
 FORMAT = Flag("format", "str", "table, json, or a Go template")
+NO_WAIT = Flag("no-wait", "bool", "Refuse where another operation is under way, instead of waiting for its end")
+QUIET = Flag("quiet", "bool", "Show only names", short="q")
 PROJECT_FLAGS = (
+    Flag("base-fallback", "str", "What serves for a base that cannot be fetched (none, distro)"),
     Flag("file", "list", "Compose configuration files (- for standard input)", short="f"),
     Flag("label", "str", "What the version is called (default: v1, v2 and so on)"),
     Flag("message", "str", "What is new, for the history", short="m"),
+    Flag("profile", "list", "A profile of the project to activate"),
     Flag("project-directory", "str", "Where relative paths begin (default: where the first Compose file is)"),
 )
+
+MAKING = frozenset({"base-fallback", "file", "label", "profile"})  # flags of versions made here
 
 
 class Watched:
@@ -90,8 +102,20 @@ def opened(given: Parts, progress: Sink, *, wait: bool = True) -> Environments:
     """The facade for whoever is logged in."""
     from wherry.deploy.environments import Environments
 
-    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
-    return Environments(given, who, progress, wait=wait)
+    return Environments(given, who(), progress, wait=wait)
+
+
+def who() -> str:
+    """The name of whoever is logged in, behind `sudo` too."""
+    import pwd
+
+    named = os.environ.get("SUDO_USER") or os.environ.get("USER")
+    if named:
+        return named
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def carry_out(
@@ -193,8 +217,15 @@ def project_options(parsed: Parsed) -> ProjectOptions:
     """The project that the flags name."""
     from wherry.compose import ProjectOptions
 
+    if parsed["base-fallback"] not in ("", "none", "distro"):
+        raise InvalidInput(f"invalid --base-fallback: {parsed['base-fallback']}", hint="none or distro")
     return ProjectOptions(
-        dict(os.environ), os.getcwd(), files=tuple(parsed["file"]), directory=parsed["project-directory"]
+        dict(os.environ),
+        os.getcwd(),
+        files=tuple(parsed["file"]),
+        directory=parsed["project-directory"],
+        profiles=tuple(parsed["profile"]),
+        base_fallback=parsed["base-fallback"],
     )
 
 
@@ -214,6 +245,21 @@ def make_version(given: Parts, application: str, parsed: Parsed) -> str:
     )
     print(f"Version {version.label} of {application} is made", file=sys.stderr)
     return version.label
+
+
+def issue_where_wanted(given: Parts, name: str, changed: Mapping[str, str]) -> int:
+    """Ask for the environment's certificate where that is new and no `wherry serve` does it; the exit code.
+
+    Raises Denied and Unavailable where the authority gives none; it is asked again later.
+    """
+    from wherry.base.locks import is_held
+
+    if changed.get("tls") != "acme" or is_held(f"{given.layout.locks}/serve"):
+        return 0
+    from wherry.deploy.acme import issue
+
+    print(f"Certificate for {', '.join(issue(given, name).hosts)} issued")
+    return 0
 
 
 def only_environment(environments: Environments, application: str) -> str:
@@ -244,13 +290,18 @@ def read_secrets(variables: Iterable[str], files: Iterable[str]) -> list[Secret]
     from wherry.deploy.target import Secret
 
     found = [
-        Secret(name, _read(path).removesuffix("\n")) for name, path in pairs(variables, "a secret (NAME=FILE)").items()
+        Secret(name, read_text(path).removesuffix("\n"))
+        for name, path in pairs(variables, "a secret (NAME=FILE)").items()
     ]
-    return found + [Secret(name, _read(path), True) for name, path in pairs(files, "a secret (NAME=FILE)").items()]
+    return found + [Secret(name, read_text(path), True) for name, path in pairs(files, "a secret (NAME=FILE)").items()]
 
 
-def _read(path: str) -> str:
-    if path == "-":
-        return sys.stdin.read()
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+def read_text(path: str) -> str:
+    """What a file holds, `-` for standard input. Raises InvalidInput where it is not text."""
+    try:
+        if path == "-":
+            return sys.stdin.read()
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path} is not text in UTF-8") from None

@@ -21,7 +21,8 @@ from wherry.deploy.sections import hosts_of
 from wherry.deploy.settings import Settings, parse_assignments
 from wherry.deploy.status import take_status, url_of
 from wherry.deploy.steps import sentences
-from wherry.deploy.telling import outcome
+from wherry.deploy.telling import outcome as told
+from wherry.deploy.telling import settings_changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -156,38 +157,29 @@ class Environments:
         InvalidInput for settings, NotFound for what is to be removed and is not there.
         """
         changes = parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
-        gone = tuple(removed)
-
-        said = []
+        gone, said = tuple(removed), ""
 
         def intend(environment: Environment) -> Intent | None:
+            nonlocal said
             given = Settings(environment.settings).with_changes(changes)
             changed = environment._replace(settings=given.given)
             if "tls" in changes and environment.revision:
                 self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
-            if not dry_run and changed != environment:
-                said.append(self._change_settings(environment, given))
+            said = settings_changed(environment.settings, given.given)
+            if said and not dry_run:
+                self._records.change_environment(name, settings=given.given)
+                self._operations.membership.hold(name)
+                words = f"Settings changed by {self._who or 'somebody'}: {said}."
+                self._records.history.tell(Event(0, name, "INFO", words, environment.application, environment.version))
             if variables or secrets or gone:
                 return self._intents.reconfigure(changed, variables or {}, secrets, gone, message)
             size = max(given.count("min"), min(environment.size, given.count("max")))
             return self._intents.scale(changed, size) if size != environment.size and environment.revision else None
 
         outcome = self._operate(name, intend, dry_run=dry_run)
-        return outcome._replace(said=" ".join(filter(None, (*said, outcome.said))))
-
-    def _change_settings(self, environment: Environment, given: Settings) -> str:
-        """Let them hold; a sentence about what has changed."""
-        before = Settings(environment.settings)
-        names = sorted({*before.given, *given.given})
-        changes = [f"{one}={given.text(one)}" for one in names if before.text(one) != given.text(one)]
-        words = f"Settings changed: {', '.join(changes) or 'to their defaults'}."
-        with self._records.database.write():
-            self._records.change_environment(environment.name, settings=given.given)
-            self._records.history.tell(
-                Event(0, environment.name, "INFO", words, environment.application, environment.version)
-            )
-        self._operations.membership.hold(environment.name)
-        return words
+        if said and dry_run:
+            return outcome._replace(plan=(f"At once: {said}.", *outcome.plan))
+        return outcome if outcome.said or not said else outcome._replace(said=f"Settings of {name} changed: {said}.")
 
     def _check_tls(self, environment: Environment, extension: Extension) -> None:
         from wherry.deploy.tls import check_tls
@@ -379,7 +371,7 @@ class Environments:
         )
 
     def _finished(self, operation: Operation, stages: Sequence[tuple[object, ...]]) -> Outcome:
-        said = outcome(self._records, operation)
+        said = told(self._records, operation)
         if operation.state != "done":
             raise OperationFailed(said, hint=f"what happened: `wherry env events {operation.environment}`")
         number = operation.wish.deployment
