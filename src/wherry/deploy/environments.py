@@ -307,6 +307,21 @@ class Environments:
             pending = self._records.journal.pending(name) if held else None
             return self._operations.resume(pending) if pending else None
 
+    def revive(self, name: str) -> list[str]:
+        """Bring back what stands still, as after a reboot, and end or take back what was cut off; what was done.
+
+        What some process works on is left alone. Raises NotFound, and WherryError where the balancer cannot be had.
+        """
+        self.get(name)
+        with self._exclusion.hold_if_free(name) as held:
+            if not held:
+                return []
+            said = self._operations.revive(name)
+            pending = self._records.journal.pending(name)
+            if pending is not None:
+                said.append(outcome(self._records, self._operations.resume(pending)))
+            return said
+
     # --- how operations are done
 
     def _operate(
