@@ -319,7 +319,7 @@ class Environments:
             said = self._operations.revive(name)
             pending = self._records.journal.pending(name)
             if pending is not None:
-                said.append(outcome(self._records, self._operations.resume(pending)))
+                said.append(told(self._records, self._operations.resume(pending)))
             return said
 
     # --- how operations are done
