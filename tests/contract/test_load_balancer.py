@@ -25,7 +25,16 @@ def haproxy(request):
     return HAProxy(layout, Listener("127.0.0.1", free_port()))
 
 
+def fake(request):
+    from wherry.deploy.fakes import FakeBalancer, FakeTarget, World
+
+    del request
+    world = World()
+    return FakeBalancer(world, FakeTarget(world))
+
+
 IMPLEMENTATIONS = {
+    "fake": pytest.param(fake, id="fake"),
     "haproxy": pytest.param(haproxy, marks=[pytest.mark.root, pytest.mark.timeout(900)], id="haproxy"),
 }
 

@@ -131,10 +131,12 @@ class Control:
         self._guarded("schedules", lambda: self._schedules.due(self._parts.clock() / 1e9))
         return True
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait for the operations that were begun, each for at most `timeout` seconds."""
-        for thread in list(self._working.values()):
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the operations that were begun, each for at most `timeout` seconds; whether all have ended."""
+        threads = list(self._working.values())
+        for thread in threads:
             thread.join(timeout)
+        return not any(thread.is_alive() for thread in threads)
 
     def close(self) -> None:
         """Let another process take over. Operations that are under way are cut off with this process."""

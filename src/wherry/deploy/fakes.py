@@ -10,6 +10,7 @@ import threading
 from wherry.base.errors import NotFound, WherryError
 from wherry.base.progress import nobody
 from wherry.deploy.balancer import Listener
+from wherry.deploy.haproxy.applied import Applied, merge, without
 from wherry.deploy.parts import Parts
 from wherry.deploy.probing import Probe
 from wherry.deploy.routing import ServerState
@@ -87,6 +88,20 @@ class FakeTarget:
         self.changes: dict[tuple[str, str], dict[str, Any]] = {}
         self.started: dict[tuple[str, str], float] = {}
         self.released: list[str] = []
+        self._addresses: list[tuple[str, str, str]] = []
+
+    def address_of(self, environment: str, name: str, service: str) -> str:
+        """The address of a service of an instance (of an accessory, with an empty name), which is nobody else's."""
+        who = environment, name, service
+        if who not in self._addresses:
+            self._addresses.append(who)
+        number = self._addresses.index(who)
+        return f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+
+    def owner_of(self, address: str) -> tuple[str, str, str]:
+        """Environment, instance and service that an address was given to."""
+        _, high, middle, low = map(int, address.split("."))
+        return self._addresses[high << 16 | middle << 8 | low]
 
     def observe(self, environment: str) -> list[ObservedInstance]:
         """See Target."""
@@ -96,9 +111,15 @@ class FakeTarget:
         ]
         if environment in self.accessories:
             wish = self.accessories[environment]
-            services = tuple(ObservedService(one, one, "running", "", 0, 0, 0.0, f"{one}!") for one in wish.services)
+            services = tuple(self._accessory(environment, one) for one in wish.services)
             found.append(ObservedInstance(environment, "", "", services))
         return found
+
+    def _accessory(self, environment: str, service: str) -> ObservedService:
+        code = self.dead.get((environment, ""))
+        address = self.address_of(environment, "", service) if code is None else ""
+        status = "running" if code is None else "exited"
+        return ObservedService(service, service, status, "", code or 0, 0, 0.0, address)
 
     def observe_all(self) -> dict[str, list[ObservedInstance]]:
         """See Target."""
@@ -115,7 +136,7 @@ class FakeTarget:
             code or 0,
             self.restarts.get(where, 0),
             self.started.get(where, self._world.now),
-            f"{wish.environment}/{wish.name}/{service}" if code is None else "",
+            self.address_of(wish.environment, wish.name, service) if code is None else "",
         )
         return found._replace(**self.changes.get(where, {}))
 
@@ -205,7 +226,7 @@ class FakeBalancer:
     def __init__(self, world: World, target: FakeTarget) -> None:
         self._world = world
         self._target = target
-        self._sections: dict[str, Section] = {}
+        self._applied = Applied()
         self._runs = False
         self.capacity: dict[str, list[int]] = {}
         self.records: list[AccessRecord] = []
@@ -220,7 +241,7 @@ class FakeBalancer:
         """See LoadBalancer."""
 
         def effect() -> None:
-            self._sections.update((one.environment, one) for one in sections)
+            self._applied = merge(self._applied, sections)
             for one in sections:
                 self.capacity.setdefault(one.environment, []).append(self.serving(one.environment))
 
@@ -228,7 +249,7 @@ class FakeBalancer:
 
     def serving(self, environment: str) -> int:
         """How many servers of the environment could take a request now."""
-        section = self._sections.get(environment)
+        section = self._applied.sections.get(environment)
         alive = self._target.instances.get(environment, {})
         pools = section.pools if section else ()
         return min(
@@ -248,15 +269,19 @@ class FakeBalancer:
 
     def remove(self, environment: str) -> None:
         """See LoadBalancer."""
-        self._world.call(f"forget {environment}", lambda: self._sections.pop(environment, None) and None)
+
+        def effect() -> None:
+            self._applied = without(self._applied, environment)
+
+        self._world.call(f"forget {environment}", effect)
 
     def sections(self) -> dict[str, Section]:
         """See LoadBalancer."""
-        return dict(self._sections)
+        return dict(self._applied.sections)
 
     def states(self, environment: str) -> list[ServerState]:
         """See LoadBalancer."""
-        section = self._sections.get(environment)
+        section = self._applied.sections.get(environment)
         return [
             ServerState(
                 pool.name,
@@ -273,7 +298,7 @@ class FakeBalancer:
 
     def all_states(self) -> dict[str, list[ServerState]]:
         """See LoadBalancer."""
-        return {name: self.states(name) for name in self._sections}
+        return {name: self.states(name) for name in self._applied.sections}
 
     def wait_idle(self, environment: str, instance: str, timeout: float) -> bool:
         """See LoadBalancer."""
@@ -283,6 +308,8 @@ class FakeBalancer:
     def access(self, environment: str, since: float = 0.0, *, follow: bool = False) -> Iterator[AccessRecord]:
         """See LoadBalancer."""
         del follow
+        if not self._runs:
+            return iter(())
         return (one for one in self.records if environment in ("", one.environment) and one.time >= since)
 
     def running(self) -> bool:
@@ -331,7 +358,7 @@ def fake_parts(layout: Layout, world: World | None = None) -> Parts:
 
     def probe(address: str, port: int, check: Check, host: str = "") -> Probe:
         del port, host
-        environment, name, _ = address.split("/")
+        environment, name, _ = target.owner_of(address)
         wish = target.instances.get(environment, {}).get(name)
         if wish is None or wish.version in world.sick:
             return Probe(False, f"{check.path} answered 503, which is not among {check.codes}", 0.001)

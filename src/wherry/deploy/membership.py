@@ -9,7 +9,7 @@ from __future__ import annotations
 from wherry.base.locks import FileLock
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.plan import Member
-from wherry.deploy.sections import build_section, hosts_of
+from wherry.deploy.sections import build_section, hosts_of, with_last_addresses
 from wherry.deploy.settings import Settings
 from wherry.deploy.target import AccessoryWish, InstanceWish
 
@@ -88,7 +88,7 @@ class Membership:
             Settings(found.settings),
             rows,
             extensions,
-            self._observed(environment),
+            with_last_addresses(self._observed(environment), self._parts.balancer.sections().get(environment)),
             certificates(self._parts.layout, found, hosts) if hosts else (),
         )
         return section._replace(challenges=challenges(self._parts.layout, environment))

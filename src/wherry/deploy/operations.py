@@ -47,6 +47,18 @@ class Operations:
         self._announce(operation, began(self._parts.records, operation))
         return self.carry_out(operation)
 
+    def revive(self, environment: str) -> list[str]:
+        """Bring back what stands still, and say so; see `revival.revive`. The sentences."""
+        from wherry.deploy.revival import revive
+
+        found, records = self._parts.records.environment(environment), self._parts.records
+        told = revive(self._parts, self.membership, environment)
+        for severity, words, instance in told:
+            records.history.tell(
+                Event(0, environment, severity, words, found.application, found.version, found.revision, instance)
+            )
+        return [words for _, words, _ in told]
+
     def resume(self, operation: Operation) -> Operation:
         """End one that was cut off, or take it back; see `carry_out`."""
         self._announce(operation, ("WARN", f"The {operation.kind} that was cut off is taken up again."))

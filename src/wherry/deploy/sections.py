@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wherry.deploy.settings import Settings
     from wherry.deploy.target import ObservedInstance
 
-__all__ = ["Endpoint", "address_of", "build_section", "check_of", "endpoints", "hosts_of"]
+__all__ = ["Endpoint", "address_of", "build_section", "check_of", "endpoints", "hosts_of", "with_last_addresses"]
 
 
 class Endpoint(NamedTuple):
@@ -71,6 +71,37 @@ def address_of(instance: ObservedInstance | None, service: str) -> str:
     """Where the balancer reaches a service of an instance; empty where it does not run."""
     found = [one.address for one in instance.services if one.service == service] if instance else []
     return next((one for one in found if one), "")
+
+
+def with_last_addresses(
+    observed: Mapping[str, ObservedInstance], section: Section | None
+) -> dict[str, ObservedInstance]:
+    """The instances, where services that have no address now have the one that the balancer's section has for them.
+
+    A container that is between two runs comes back at its address, which nobody else is given meanwhile: a server that
+    were taken out of its pool would stay out.
+    """
+    last = {
+        (one.instance, pool.name): one.address for pool in (section.pools if section else ()) for one in pool.servers
+    }
+
+    def known(name: str, service: str) -> str:
+        found = [address for (instance, pool), address in last.items() if instance == name and _is_of(pool, service)]
+        return found[0] if found else ""
+
+    return {
+        name: one._replace(
+            services=tuple(
+                each if each.address else each._replace(address=known(name, each.service)) for each in one.services
+            )
+        )
+        for name, one in observed.items()
+    }
+
+
+def _is_of(pool: str, service: str) -> bool:
+    """Whether a pool is named after the service, or after it and a port."""
+    return pool == service or (pool.startswith(f"{service}-") and pool[len(service) + 1 :].isdigit())
 
 
 def build_section(
