@@ -13,6 +13,7 @@ import threading
 from wherry.base.errors import Conflict, WherryError
 from wherry.base.locks import FileLock
 from wherry.base.progress import Warned, nobody
+from wherry.deploy.ailments import ago
 from wherry.deploy.assessing import read_machine
 from wherry.deploy.environments import Environments
 from wherry.deploy.exclusion import Exclusion
@@ -185,7 +186,7 @@ class Control:
         def mend(doer: Environments) -> None:
             try:
                 for name, why in dead.items():
-                    self._tell(environment, "WARN", f"{name} is replaced: {why}, for {grace:g} seconds or more.", name)
+                    self._tell(environment, "WARN", f"{name} is replaced: {why}, for {ago(grace)} or more.", name)
                 is_done = doer.mend(environment.name, dead).operation is not None
             except Conflict:
                 return
