@@ -24,14 +24,25 @@ Duplicate = sqlite3.IntegrityError  # raised by a write that would give two rows
 _BUSY_MILLISECONDS = 60_000
 
 
+_inherited: list[sqlite3.Connection] = []
+
+
 class _Own:
-    """A thread's connection; it is closed when the thread ends, because nothing else holds this."""
+    """A thread's connection; it is closed when the thread ends, because nothing else holds this.
+
+    A child that was forked has its parent's connections, and its other threads end with the fork: it must not touch
+    them (a lock of SQLite's may be held for ever there, and closing would take the parent's journal away).
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._process = os.getpid()
 
     def __del__(self) -> None:
-        self.connection.close()  # of itself it would wait for the garbage collection: it is part of a cycle
+        if os.getpid() == self._process:
+            self.connection.close()  # of itself it would wait for the garbage collection: it is part of a cycle
+        else:
+            _inherited.append(self.connection)
 
 
 class _Read:

@@ -95,3 +95,30 @@ def _target(descriptor):
         return os.readlink(f"/proc/self/fd/{descriptor}")
     except FileNotFoundError:
         return ""
+
+
+def test_a_forked_child_leaves_the_connections_of_other_threads_alone(tmp_path):
+    """Their threads end with the fork, but what SQLite holds of them is the parent's."""
+    database = Database(str(tmp_path / "db"))
+    connections, end, opened = [], threading.Event(), threading.Event()
+
+    def work():
+        with database.read() as connection:
+            connections.append(connection)
+        opened.set()
+        end.wait()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    opened.wait()
+    child = os.fork()
+    if not child:
+        try:
+            connections[0].execute("SELECT 1")
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    connections[0].execute("SELECT 1")
+    end.set()
+    thread.join()
