@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import urllib.request
@@ -12,10 +13,22 @@ import pytest
 from example import ROOT, Project, free_port
 
 
+def end(path):
+    """End the process whose number a file holds, and wait until it has ended; harmless where there is none."""
+    try:
+        with open(path) as file:
+            waiting = os.pidfd_open(int(file.read()))
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    signal.pidfd_send_signal(waiting, signal.SIGTERM)
+    select.select([waiting], [], [], 30)
+    os.close(waiting)
+
+
 @pytest.fixture
 def demo(kept):
     """Runs the demo, and takes away what it leaves running."""
-    ports = {name: free_port() for name in ("WHERRY_DEMO_PORT", "WHERRY_DEMO_REGISTRY_PORT", "WHERRY_DEMO_SITE_PORT")}
+    ports = {f"WHERRY_DEMO_{name}PORT": free_port() for name in ("", "REGISTRY_", "SITE_", "BALANCER_", "CONSOLE_")}
     environment = {**kept.environment, **ports}
 
     def run():
@@ -32,15 +45,11 @@ def demo(kept):
         return done.stdout
 
     yield run
-    try:
-        with open(f"{kept.root}/demo-registry/pid") as file:
-            pid = int(file.read())
-        waiting = os.pidfd_open(pid)
-        signal.pidfd_send_signal(waiting, signal.SIGTERM)
-        os.close(waiting)
-    except (FileNotFoundError, ProcessLookupError):
-        pass
+    for name in ("demo-registry", "demo-deploy"):
+        end(f"{kept.root}/{name}/pid")
     kept("rm", "-f", "wherry-demo", check=False)
+    kept("env", "terminate", "bizza", "-y", "--purge", "--volumes", check=False)
+    kept("rm", "-f", "wherry-balancer", check=False)
     Project(kept, "bizza").end()
 
 
@@ -56,3 +65,11 @@ def test_the_demo_does_the_whole_job_twice(demo):
         address = re.search(r"The conference site: +(http://\S+)", shown)[1]
         with urllib.request.urlopen(f"{address}/api/health", timeout=10) as answer:
             assert json.load(answer)["status"] == "ok"
+        counts = re.findall(r"Requests meanwhile: (\d+), failed: (\d+)", shown)
+        assert [failed for _, failed in counts] == ["0", "0", "0"]  # a new version, one that fails, the way back
+        assert all(int(sent) > 100 for sent, _ in counts)
+        assert "| grep edition\nThe second edition\n" in shown
+        assert "It was taken back by itself." in shown
+        console = re.search(r"The console: +(http://[^,\s]+)", shown)[1]
+        with urllib.request.urlopen(f"{console}/log-in", timeout=10) as answer:
+            assert answer.status == 200

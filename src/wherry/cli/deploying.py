@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.paths import Layout
@@ -12,21 +13,26 @@ from wherry.cli.flags import Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wherry.base.progress import Event, Sink
     from wherry.cli.flags import Parsed
     from wherry.compose import ProjectOptions
     from wherry.deploy.environments import Environments, Outcome
     from wherry.deploy.parts import Parts
+    from wherry.deploy.status import Status
     from wherry.deploy.target import Secret
 
 __all__ = [
     "DRY_RUN",
     "FORMAT",
+    "MAKING",
+    "NO_WAIT",
     "PROJECT_FLAGS",
+    "QUIET",
     "Watched",
     "carry_out",
+    "issue_where_wanted",
     "make_version",
     "only_environment",
     "opened",
@@ -34,16 +40,24 @@ __all__ = [
     "parts",
     "project_options",
     "read_secrets",
+    "read_text",
+    "who",
 ]
 
 DRY_RUN = Flag("dry-run", "bool", "Print the plan, and do nothing")
 FORMAT = Flag("format", "str", "table, json, or a Go template")
+NO_WAIT = Flag("no-wait", "bool", "Refuse where another operation is under way, instead of waiting for its end")
+QUIET = Flag("quiet", "bool", "Show only names", short="q")
 PROJECT_FLAGS = (
+    Flag("base-fallback", "str", "What serves for a base that cannot be fetched (none, distro)"),
     Flag("file", "list", "Compose configuration files (- for standard input)", short="f"),
     Flag("label", "str", "What the version is called (default: v1, v2 and so on)"),
     Flag("message", "str", "What is new, for the history", short="m"),
+    Flag("profile", "list", "A profile of the project to activate"),
     Flag("project-directory", "str", "Where relative paths begin (default: where the first Compose file is)"),
 )
+
+MAKING = frozenset({"base-fallback", "file", "label", "profile"})  # flags of versions made here
 
 
 class Watched:
@@ -60,31 +74,59 @@ class Watched:
         self._sink(event)
 
 
+class _Aside:
+    """What parts do beside the steps of operations (build the balancer's image): shown by whoever shows anything."""
+
+    def __init__(self) -> None:
+        self.sink: Sink | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self.sink is None:
+            from wherry.cli.progress import choose
+
+            self.sink = choose("auto", sys.stderr)
+        self.sink(event)
+
+
+_ASIDE = _Aside()
+
+
 def parts() -> Parts:
     """Those of the installation that the environment names."""
-    from wherry.cli.progress import choose
     from wherry.deploy.parts import open_parts
 
-    return open_parts(Layout.from_environment(os.environ, os.geteuid()), choose("auto", sys.stderr))
+    return open_parts(Layout.from_environment(os.environ, os.geteuid()), _ASIDE)
 
 
 def opened(given: Parts, progress: Sink, *, wait: bool = True) -> Environments:
     """The facade for whoever is logged in."""
     from wherry.deploy.environments import Environments
 
-    who = os.environ.get("SUDO_USER") or os.environ.get("USER") or f"uid {os.getuid()}"
-    return Environments(given, who, progress, wait=wait)
+    return Environments(given, who(), progress, wait=wait)
+
+
+def who() -> str:
+    """The name of whoever is logged in, behind `sudo` too."""
+    import pwd
+
+    named = os.environ.get("SUDO_USER") or os.environ.get("USER")
+    if named:
+        return named
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def carry_out(
     name: str, action: Callable[[Environments], Outcome], *, wait: bool = True, given: Parts | None = None
 ) -> int:
     """Do an operation and say what came of it. Ctrl-C aborts what has begun; a second one leaves it as it is."""
-    from wherry.cli.progress import choose
-
-    watched = Watched(choose("auto", sys.stderr))
-    environments = opened(given or parts(), watched, wait=wait)
-    outcome = _interruptible(name, environments, watched, lambda: action(environments))
+    given = given or parts()
+    with _shown(name, given) as (sink, say):
+        watched = Watched(sink)
+        environments = opened(given, watched, wait=wait)
+        outcome = _interruptible(name, environments, watched, lambda: action(environments), say)
     if outcome is None:
         return 130
     if outcome.said:
@@ -94,53 +136,96 @@ def carry_out(
     return 0
 
 
+@contextmanager
+def _shown(name: str, given: Parts) -> Iterator[tuple[Sink, Callable[[str], None]]]:
+    """Who is told events and who is told lines: a picture on a terminal, else plain lines."""
+    from wherry.cli.progress import plain
+    from wherry.cli.region import can_draw
+
+    if not can_draw(sys.stderr):
+        yield plain(sys.stderr), _to_errors
+        return
+    from wherry.cli.picture import Picture
+    from wherry.deploy.status import take_status
+
+    def look() -> Status:
+        return take_status(given, name, working=True)
+
+    before = _ASIDE.sink
+    with Picture(sys.stderr, look, colours=not os.environ.get("NO_COLOR")) as picture:
+        _ASIDE.sink = picture.aside
+        try:
+            yield picture, picture.say
+        finally:
+            _ASIDE.sink = before
+
+
+def _to_errors(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
 def _interruptible(
-    name: str, environments: Environments, watched: Watched, action: Callable[[], Outcome]
+    name: str,
+    environments: Environments,
+    watched: Watched,
+    action: Callable[[], Outcome],
+    say: Callable[[str], None] = _to_errors,
 ) -> Outcome | None:
     """`action` in a thread of its own, so that Ctrl-C ends no step in the middle; None where it was left alone."""
     import threading
 
     found: list[Outcome] = []
     failed: list[BaseException] = []
+    ended = threading.Event()  # `join` takes a thread for ended once it was interrupted (CPython 3.11)
 
     def work() -> None:
         try:
             found.append(action())
         except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
             failed.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=work, daemon=True)
     try:
         try:
             thread.start()
-            thread.join()
+            ended.wait()
         except KeyboardInterrupt:
             if not watched.begun:
                 return None
-            print("Aborting, and taking back what was done; Ctrl-C again leaves it as it is", file=sys.stderr)
-            _abort(name, environments)
-            thread.join()
+            say("Aborting, and taking back what was done; Ctrl-C again leaves it as it is")
+            _abort(name, environments, say)
+            ended.wait()
     except KeyboardInterrupt:
-        print(f"Left as it is: the next command ends it, or `wherry env recover {name}`", file=sys.stderr)
+        say(f"Left as it is: the next command ends it, or `wherry env recover {name}`")
         return None
+    thread.join()
     if failed:
         raise failed[0]
     return found[0]
 
 
-def _abort(name: str, environments: Environments) -> None:
+def _abort(name: str, environments: Environments, say: Callable[[str], None]) -> None:
     try:
         environments.abort(name)
     except Conflict as error:
-        print(error.message, file=sys.stderr)
+        say(error.message)
 
 
 def project_options(parsed: Parsed) -> ProjectOptions:
     """The project that the flags name."""
     from wherry.compose import ProjectOptions
 
+    if parsed["base-fallback"] not in ("", "none", "distro"):
+        raise InvalidInput(f"invalid --base-fallback: {parsed['base-fallback']}", hint="none or distro")
     return ProjectOptions(
-        dict(os.environ), os.getcwd(), files=tuple(parsed["file"]), directory=parsed["project-directory"]
+        dict(os.environ),
+        os.getcwd(),
+        files=tuple(parsed["file"]),
+        directory=parsed["project-directory"],
+        profiles=tuple(parsed["profile"]),
+        base_fallback=parsed["base-fallback"],
     )
 
 
@@ -160,6 +245,21 @@ def make_version(given: Parts, application: str, parsed: Parsed) -> str:
     )
     print(f"Version {version.label} of {application} is made", file=sys.stderr)
     return version.label
+
+
+def issue_where_wanted(given: Parts, name: str, changed: Mapping[str, str]) -> int:
+    """Ask for the environment's certificate where that is new and no `wherry serve` does it; the exit code.
+
+    Raises Denied and Unavailable where the authority gives none; it is asked again later.
+    """
+    from wherry.base.locks import is_held
+
+    if changed.get("tls") != "acme" or is_held(f"{given.layout.locks}/serve"):
+        return 0
+    from wherry.deploy.acme import issue
+
+    print(f"Certificate for {', '.join(issue(given, name).hosts)} issued")
+    return 0
 
 
 def only_environment(environments: Environments, application: str) -> str:
@@ -190,13 +290,18 @@ def read_secrets(variables: Iterable[str], files: Iterable[str]) -> list[Secret]
     from wherry.deploy.target import Secret
 
     found = [
-        Secret(name, _read(path).removesuffix("\n")) for name, path in pairs(variables, "a secret (NAME=FILE)").items()
+        Secret(name, read_text(path).removesuffix("\n"))
+        for name, path in pairs(variables, "a secret (NAME=FILE)").items()
     ]
-    return found + [Secret(name, _read(path), True) for name, path in pairs(files, "a secret (NAME=FILE)").items()]
+    return found + [Secret(name, read_text(path), True) for name, path in pairs(files, "a secret (NAME=FILE)").items()]
 
 
-def _read(path: str) -> str:
-    if path == "-":
-        return sys.stdin.read()
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+def read_text(path: str) -> str:
+    """What a file holds, `-` for standard input. Raises InvalidInput where it is not text."""
+    try:
+        if path == "-":
+            return sys.stdin.read()
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path} is not text in UTF-8") from None

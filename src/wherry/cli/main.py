@@ -66,6 +66,7 @@ _VERBS = {
     "rmi": ("images", "Remove images"),
     "run": ("run", "Run a command in a new container"),
     "save": ("save", "Save images to an archive"),
+    "serve": ("serve", "Keep environments as they are to be, and show them in a browser"),
     "start": ("lifecycle", "Start stopped containers"),
     "stop": ("lifecycle", "Stop running containers"),
     "system": ("system", "Look after the installation"),

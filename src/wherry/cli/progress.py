@@ -17,7 +17,9 @@ __all__ = ["choose", "plain"]
 
 def choose(style: str, stream: TextIO) -> Sink:
     """The renderer for `auto`, `plain` or `tty`."""
-    if style == "tty" or (style == "auto" and stream.isatty()):
+    from wherry.cli.region import can_draw
+
+    if style == "tty" or (style == "auto" and can_draw(stream)):
         return _Live(stream)
     return plain(stream)
 
@@ -94,9 +96,10 @@ class _Live:
     _KEPT = 6
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        from wherry.cli.region import Region
+
+        self._region = Region(stream)
         self._running: dict[str, _Task] = {}
-        self._drawn: list[int] = []  # the width of each line that is to be drawn anew
         self._last = 0.0
 
     def __call__(self, event: Event) -> None:
@@ -136,62 +139,15 @@ class _Live:
             self._draw()
 
     def _settle(self, line: str) -> None:
-        self._erase()
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        self._region.draw((), (line,))
 
     def _draw(self) -> None:
-        self._erase()
         self._last = time.monotonic()
-        columns, rows = self._size()
+        _, rows = self._region.size()
         kept = max(1, self._KEPT // len(self._running))
         lines = []
         for task in self._running.values():
             lines.append(f"• {task.title}  {task.seconds:.1f}s{task.advance}")
             lines += [f"   {line}" for line in task.tail[-kept:]]
-        shown = [_fit(line, columns - 1) for line in [*lines[:1], *lines[1:][-max(rows - 2, 0) :]]]
-        self._stream.write("".join(f"{line}\n" for line in shown))
-        self._stream.flush()
-        self._drawn = [sum(map(_cells, line)) for line in shown]
-
-    def _size(self) -> tuple[int, int]:
-        """Columns and rows of the terminal that is drawn on, now."""
-        import os
-
-        try:
-            size = os.get_terminal_size(self._stream.fileno())
-        except (OSError, ValueError):
-            return 80, 24
-        return size.columns or 80, size.lines or 24
-
-    def _erase(self) -> None:
-        """Go back over what was drawn; a terminal made narrower since has broken its lines into several."""
-        if self._drawn:
-            columns, _ = self._size()
-            above = sum(max(1, -(-width // columns)) for width in self._drawn)
-            self._stream.write(f"\x1b[{above}A\r\x1b[J")
-            self._drawn = []
-
-
-def _cells(letter: str) -> int:
-    """How many columns a terminal gives it."""
-    from unicodedata import category, combining, east_asian_width
-
-    if combining(letter) or category(letter) in ("Cf", "Cc"):
-        return 0
-    return 2 if east_asian_width(letter) in "WF" else 1
-
-
-def _fit(line: str, columns: int) -> str:
-    """What of `line` fits, without what would move the cursor or colour the rest."""
-    import re
-
-    plain = re.sub(
-        r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\\\)?|.)|[\x00-\x08\x0b-\x1f\x7f]", "", line.expandtabs()
-    )
-    width = 0
-    for index, letter in enumerate(plain):
-        width += _cells(letter)
-        if width > columns:
-            return plain[:index]
-    return plain
+        shown = [*lines[:1], *lines[1:][-max(rows - 2, 0) :]]
+        self._region.draw((line, "") for line in shown)

@@ -7,6 +7,7 @@ done stays: the next plan begins from there.
 from __future__ import annotations
 
 import threading
+from queue import Empty, SimpleQueue
 
 from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, NotFound, WherryError
 from wherry.base.progress import Finished, Started, Warned
@@ -65,12 +66,23 @@ def apply_plan(
     return steps.started
 
 
+class _Work(NamedTuple):
+    """A step under way; one that only waits for a condition does nothing."""
+
+    thread: threading.Thread
+    does_something: bool
+
+
 # Seconds. A signal that arrives just before a wait blocks does not wake it: it is noticed at the latest after this.
 _NOTICED = 1.0
 
 
 class _Crew:
-    """A thread for each step whose time has come; waiting for a condition does not count against the limit."""
+    """A thread for each step whose time has come; waiting for a condition does not count against the limit.
+
+    An interrupt may come between any two instructions of the caller's thread, so what it waits for then are the threads
+    themselves, not what was noted about them.
+    """
 
     def __init__(self, plan: Plan, do: Callable[[Step], None], progress: Sink, options: ApplyOptions) -> None:
         self._left = {step.number: step for step in plan.steps}
@@ -78,40 +90,58 @@ class _Crew:
         self._progress = progress
         self._limit = threading.Semaphore(options.parallel if options.parallel > 0 else max(1, len(plan.steps)))
         self._patient = options.patient
-        self._changed = threading.Condition()
+        self._ended: SimpleQueue[tuple[int, BaseException | None]] = SimpleQueue()
         self._done: set[int] = set()
-        self._busy: set[int] = set()
+        self._busy: dict[int, _Work] = {}
         self._error: BaseException | None = None
 
     def work(self) -> None:
         """Return when all is done. Raises the first error."""
-        with self._changed:
-            try:
-                while self._left or self._busy:
-                    if self._error is None:
-                        self._send_out()
-                    if not self._is_worth_waiting():
-                        break
-                    self._changed.wait(_NOTICED)
-            except KeyboardInterrupt as interrupt:
-                self._error = self._error or interrupt
-                while self._patient and self._is_worth_waiting():
-                    self._changed.wait(_NOTICED)
+        try:
+            self._until_done()
+        except KeyboardInterrupt as interrupt:
+            self._error = self._error or interrupt
+            if self._patient:
+                self._join()
         if self._error is not None:
             raise self._error
+
+    def _until_done(self) -> None:
+        while self._left or self._busy:
+            if self._error is None:
+                self._send_out()
+            if not self._is_worth_waiting():
+                break
+            self._note_end()
 
     def _is_worth_waiting(self) -> bool:
         """After an error, conditions need not come true any more."""
         if self._error is None:
             return bool(self._busy)
-        return any(number > 0 for number in self._busy)
+        return any(work.does_something for work in self._busy.values())
 
     def _send_out(self) -> None:
         for number, step in list(self._left.items()):
             if self._done.issuperset(step.after):
+                thread = threading.Thread(target=self._one, args=(step,), daemon=True)
+                self._busy[number] = _Work(thread, step.verb != "wait")
                 del self._left[number]
-                self._busy.add(-number if step.verb == "wait" else number)
-                threading.Thread(target=self._one, args=(step,), daemon=True).start()
+                thread.start()
+
+    def _note_end(self) -> None:
+        try:
+            number, error = self._ended.get(timeout=_NOTICED)
+        except Empty:
+            return
+        del self._busy[number]
+        self._done.add(number)
+        self._error = self._error or error
+
+    def _join(self) -> None:
+        """Until what is under way has ended. A thread that the interrupt kept from starting is not alive."""
+        for work in self._busy.values():
+            if work.does_something and work.thread.is_alive():
+                work.thread.join()
 
     def _one(self, step: Step) -> None:
         error: BaseException | None = None
@@ -124,11 +154,8 @@ class _Crew:
                         self._report(step)
         except BaseException as failure:  # noqa: BLE001 (raised by `work`)
             error = failure
-        with self._changed:
-            self._busy -= {step.number, -step.number}
-            self._done.add(step.number)
-            self._error = self._error or error
-            self._changed.notify_all()
+            self._error = self._error or failure  # those that wait for the limit do not begin
+        self._ended.put((step.number, error))
 
     def _report(self, step: Step) -> None:
         task = f"{step.verb} {step.subject}"

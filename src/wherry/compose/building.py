@@ -26,6 +26,7 @@ class BuildOptions(NamedTuple):
     arguments: tuple[str, ...] = ()  # NAME=VALUE, or NAME for this process's value
     no_cache: bool = False
     pull: bool = False
+    base_fallback: str = ""  # none or distro; empty: as the configuration file says
 
 
 class ImagePlan(NamedTuple):
@@ -104,7 +105,7 @@ def build_request(project: Project, service: Service, options: BuildOptions) -> 
         pull=options.pull or bool(build.get("pull")),
         network=build.get("network", "default"),
         build_contexts=_contexts(project, service),
-        base_fallback=configuration.base_fallback,
+        base_fallback=options.base_fallback or configuration.base_fallback,
         platform=_platform(service),
         add_hosts=tuple(one.replace("=", ":", 1) for one in build.get("extra_hosts", ())),
         ca_bundle=ca_bundle(configuration.ca_bundle),

@@ -46,11 +46,17 @@ def scaled(project: Project, scales: Mapping[str, int]) -> Project:
 
 
 def ensure_images(
-    engine: ComposeEngine, project: Project, wanted: ImagePlan, progress: Sink, *, quiet_pull: bool = False
+    engine: ComposeEngine,
+    project: Project,
+    wanted: ImagePlan,
+    progress: Sink,
+    *,
+    quiet_pull: bool = False,
+    options: BuildOptions = BuildOptions(),  # noqa: B008 (a value)
 ) -> None:
     """Build and fetch what the plan names."""
     pull_images(engine, project, wanted.pull, progress, quiet=quiet_pull)
-    build_images(engine, project, wanted.build, BuildOptions(), progress)
+    build_images(engine, project, wanted.build, options, progress)
 
 
 def build_images(

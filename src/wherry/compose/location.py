@@ -35,7 +35,11 @@ _TRUE = ("1", "t", "true", "y", "yes", "on")
 
 
 class ProjectOptions(NamedTuple):
-    """What a command line says about its project; `environment` is the process's, `cwd` its directory."""
+    """What a command line says about its project; `environment` is the process's, `cwd` its directory.
+
+    `base_fallback` is what serves for bases that cannot be fetched, where images are built (`none` or `distro`; empty:
+    as the configuration file says).
+    """
 
     environment: dict[str, str]
     cwd: str
@@ -47,6 +51,7 @@ class ProjectOptions(NamedTuple):
     interpolate: bool = True
     resolve_environment: bool = True
     check: bool = True
+    base_fallback: str = ""
 
 
 class Located(NamedTuple):

@@ -19,6 +19,7 @@ __all__ = ["admit", "complaint"]
 
 _RESTARTS = 3  # after which a container is not expected to stay up any more
 _LONGEST = 1.0  # seconds between two questions, whatever the interval of health checks
+_LONGEST_WORDS = 200
 
 
 def admit(parts: Parts, membership: Membership, environment: str, instance: str, look: Callable[[], None]) -> None:
@@ -46,11 +47,21 @@ def admit(parts: Parts, membership: Membership, environment: str, instance: str,
         good = 0 if reason else good + 1
         if hopeless or (reason and parts.clock() / 1e9 > deadline):
             raise OperationFailed(
-                f"{instance} is not healthy: {reason}",
+                f"{instance} is not healthy: {reason}{_last_words(parts, observed)}",
                 hint=f"what it said: `wherry env logs {environment} --instance {instance}`",
             )
         if good < wanted:
             parts.pause(min(pause, _LONGEST))
+
+
+def _last_words(parts: Parts, observed: ObservedInstance | None) -> str:
+    """The last line of the service that ended, to stand after that; empty where none did, or it said nothing."""
+    ended = next((one.service for one in observed.services if one.exit_code and _end(one)), "") if observed else ""
+    if not (observed and ended):
+        return ""
+    said = parts.target.logs(observed.environment, tail=1, instances=[observed.name], services=[ended])
+    last = b"".join(one.data for one in said).decode(errors="replace").strip()[:_LONGEST_WORDS]
+    return f": {last}" if last else ""
 
 
 def _observed(parts: Parts, environment: str, instance: str) -> ObservedInstance | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wherry.base.errors import Conflict, InvalidInput
+from wherry.base.files import remove_tree
 from wherry.base.locks import FileLock
 from wherry.base.progress import nobody
 from wherry.deploy.extension import parse_extension
@@ -104,8 +105,17 @@ class Applications:
         self._parts.versions.release(f"{VERSION}{application}/{label}")
 
     def remove(self, application: str) -> None:
-        """Forget it with all its versions. Raises Conflict while it has an environment that is not terminated."""
+        """Forget it with all its versions, and the history, logs and backups of its environments.
+
+        Raises Conflict while one of them is not terminated.
+        """
         labels = [one.label for one in self.versions(application)]
-        self._records.remove_application(application)
+        with self._records.database.write():
+            environments = [one.name for one in self._records.environments(application, terminated=True)]
+            self._records.remove_application(application)
+            for name in environments:
+                self._records.remove_environment(name)
+        for name in environments:
+            remove_tree(f"{self._parts.layout.root}/environments/{name}")
         for label in labels:
             self._parts.versions.release(f"{VERSION}{application}/{label}")

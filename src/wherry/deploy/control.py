@@ -14,6 +14,7 @@ import threading
 from wherry.base.errors import Conflict, WherryError
 from wherry.base.locks import FileLock
 from wherry.base.progress import Warned, nobody
+from wherry.deploy.ailments import ago
 from wherry.deploy.assessing import read_machine
 from wherry.deploy.environments import Environments
 from wherry.deploy.exclusion import Exclusion
@@ -133,10 +134,12 @@ class Control:
         self._guarded("schedules", lambda: self._schedules.due(self._parts.clock() / 1e9))
         return True
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait for the operations that were begun, each for at most `timeout` seconds."""
-        for thread in list(self._working.values()):
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the operations that were begun, each for at most `timeout` seconds; whether all have ended."""
+        threads = list(self._working.values())
+        for thread in threads:
             thread.join(timeout)
+        return not any(thread.is_alive() for thread in threads)
 
     def close(self) -> None:
         """Let another process take over. Operations that are under way are cut off with this process."""
@@ -196,7 +199,7 @@ class Control:
         def mend(doer: Environments) -> None:
             try:
                 for name, why in dead.items():
-                    self._tell(environment, "WARN", f"{name} is replaced: {why}, for {grace:g} seconds or more.", name)
+                    self._tell(environment, "WARN", f"{name} is replaced: {why}, for {ago(grace)} or more.", name)
                 is_done = doer.mend(environment.name, dead).operation is not None
             except Conflict:
                 return

@@ -14,14 +14,15 @@ from wherry.base.values import NamedTuple
 from wherry.deploy.exclusion import Exclusion
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.intents import Intent, Intents
-from wherry.deploy.model import Deployment, Environment, check_name
+from wherry.deploy.model import Deployment, Environment, Event, check_name
 from wherry.deploy.operations import Operations
 from wherry.deploy.plan import plan_swap
 from wherry.deploy.sections import hosts_of
 from wherry.deploy.settings import Settings, parse_assignments
 from wherry.deploy.status import take_status, url_of
 from wherry.deploy.steps import sentences
-from wherry.deploy.telling import outcome
+from wherry.deploy.telling import outcome as told
+from wherry.deploy.telling import settings_changed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Environments:
         if dry_run:
             self._records.check_host(host)
             intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
-            return Outcome(name, tuple(sentences(intent.plan(intent.wish, [], 1).stages)))
+            return Outcome(name, tuple(sentences(intent.plan(intent.wish._replace(revision=1), [], 1).stages)))
         with self._held(name):
             intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
             return self._begin(name, intent, first=lambda: self._records.add_environment(new))
@@ -156,22 +157,29 @@ class Environments:
         InvalidInput for settings, NotFound for what is to be removed and is not there.
         """
         changes = parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
-        gone = tuple(removed)
+        gone, said = tuple(removed), ""
 
         def intend(environment: Environment) -> Intent | None:
+            nonlocal said
             given = Settings(environment.settings).with_changes(changes)
             changed = environment._replace(settings=given.given)
             if "tls" in changes and environment.revision:
                 self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
-            if not dry_run and changed != environment:
+            said = settings_changed(environment.settings, given.given)
+            if said and not dry_run:
                 self._records.change_environment(name, settings=given.given)
                 self._operations.membership.hold(name)
+                words = f"Settings changed by {self._who or 'somebody'}: {said}."
+                self._records.history.tell(Event(0, name, "INFO", words, environment.application, environment.version))
             if variables or secrets or gone:
                 return self._intents.reconfigure(changed, variables or {}, secrets, gone, message)
             size = max(given.count("min"), min(environment.size, given.count("max")))
             return self._intents.scale(changed, size) if size != environment.size and environment.revision else None
 
-        return self._operate(name, intend, dry_run=dry_run)
+        outcome = self._operate(name, intend, dry_run=dry_run)
+        if said and dry_run:
+            return outcome._replace(plan=(f"At once: {said}.", *outcome.plan))
+        return outcome if outcome.said or not said else outcome._replace(said=f"Settings of {name} changed: {said}.")
 
     def _check_tls(self, environment: Environment, extension: Extension) -> None:
         from wherry.deploy.tls import check_tls
@@ -311,7 +319,7 @@ class Environments:
             said = self._operations.revive(name)
             pending = self._records.journal.pending(name)
             if pending is not None:
-                said.append(outcome(self._records, self._operations.resume(pending)))
+                said.append(told(self._records, self._operations.resume(pending)))
             return said
 
     # --- how operations are done
@@ -334,7 +342,8 @@ class Environments:
         if intent is None:
             return Outcome(name, ())
         members = self._operations.membership.members(name, set(dead))
-        plan = intent.plan(intent.wish, members, self._records.last_number(name) + 1)
+        number = self._records.history.next_number(name) if intent.revision else intent.wish.revision
+        plan = intent.plan(intent.wish._replace(revision=number), members, self._records.last_number(name) + 1)
         return Outcome(name, tuple(sentences(plan.stages)))
 
     def _begin(
@@ -377,7 +386,7 @@ class Environments:
         )
 
     def _finished(self, operation: Operation, stages: Sequence[tuple[object, ...]]) -> Outcome:
-        said = outcome(self._records, operation)
+        said = told(self._records, operation)
         if operation.state != "done":
             raise OperationFailed(said, hint=f"what happened: `wherry env events {operation.environment}`")
         number = operation.wish.deployment

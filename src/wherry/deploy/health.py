@@ -226,6 +226,10 @@ def _of_size(facts: Facts) -> Iterator[Finding]:
 def _of_instances(facts: Facts, found: dict[str, list[Finding]]) -> Iterator[Finding]:
     total = len(found)
     statuses = {name: worst(findings) for name, findings in found.items()}
+    if all(any(one.kind == "traffic" and _is_bad(one) for one in findings) for findings in found.values()):
+        # It is the environment's traffic that is bad, which is told as such.
+        found = {name: [one for one in findings if one.kind != "traffic"] for name, findings in found.items()}
+        statuses = {name: worst(findings) for name, findings in found.items()}
     impaired = [name for name, status in statuses.items() if status in ("Degraded", "Severe")]
     warned = [name for name, status in statuses.items() if status == "Warning"]
     if impaired:

@@ -156,9 +156,7 @@ class Records:
     def add_environment(self, environment: Environment) -> None:
         """Raises Conflict where name or host are taken."""
         with self.database.write() as connection:
-            for other in self.environments(terminated=True):
-                if other.name == environment.name:
-                    raise _taken(other)
+            self.check_free(environment.name)
             self.check_host(environment.host)
             connection.execute(
                 "INSERT INTO environments (name, application, host, created, status, settings, size)"
@@ -168,6 +166,12 @@ class Records:
                     *(environment.status, json.dumps(environment.settings), environment.size),
                 ),
             )
+
+    def check_free(self, name: str) -> None:
+        """Raises Conflict where there is an environment of that name, or the history of one."""
+        for other in self.environments(terminated=True):
+            if other.name == name:
+                raise _taken(other)
 
     def check_host(self, host: str) -> None:
         """Raises Conflict where an environment has the host."""
@@ -332,6 +336,12 @@ class Records:
         query = "SELECT name, saved FROM configurations WHERE application = ? ORDER BY name"
         with self.database.read() as connection:
             return [(str(name), int(saved)) for name, saved in connection.execute(query, (application,))]
+
+    def remove_configuration(self, application: str, name: str) -> None:
+        """Raises NotFound."""
+        self.configuration(application, name)
+        with self.database.write() as connection:
+            connection.execute("DELETE FROM configurations WHERE application = ? AND name = ?", (application, name))
 
 
 def _environment(row: tuple[Any, ...]) -> Environment:

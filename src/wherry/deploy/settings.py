@@ -123,7 +123,7 @@ def setting_named(name: str) -> Setting:
     if found:
         return SETTINGS[found]
     near = get_close_matches(name.lower(), [*_NAMES], 1, 0.5)
-    hint = f"did you mean {_NAMES[near[0]]}?" if near else f"there are: {', '.join(SETTINGS)}"
+    hint = f"did you mean {_NAMES[near[0]]}?" if near else "`wherry env config get --all` lists them"
     raise NotFound(f"there is no setting {name}", hint=hint)
 
 
@@ -230,7 +230,10 @@ def _number(setting: Setting, text: str) -> str:
         text = _without_unit(text)
     elif setting.unit == "percent":
         text = text.removesuffix("%")
-    value = float(int(text)) if setting.kind == "int" else float(text)
+    try:
+        value = float(int(text)) if setting.kind == "int" else float(text)
+    except ValueError:
+        raise ValueError(setting.bounds) from None
     if not setting.least <= value <= setting.most:  # also where it is not a number
         raise ValueError(setting.bounds)
     return str(int(value)) if value == int(value) else repr(value)

@@ -6,10 +6,12 @@ from wherry.base.clock import duration_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wherry.deploy.journal import Operation
     from wherry.deploy.records import Records
 
-__all__ = ["began", "ended", "outcome", "turned"]
+__all__ = ["began", "ended", "outcome", "settings_changed", "turned"]
 
 _TENTH = 100_000_000  # nanoseconds
 _NOUNS = {
@@ -94,3 +96,17 @@ def outcome(records: Records, operation: Operation) -> str:
         verb = "was aborted" if operation.abort_by else "failed"
         return f"{what} {verb} and was taken back: {operation.cause}. {now}"
     return f"{what} failed: {operation.cause}. {now}"
+
+
+def settings_changed(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """What became of the settings that are not as before, to stand in a sentence; empty where all are."""
+    from wherry.deploy.settings import SETTINGS
+
+    said = []
+    for name in sorted({*before, *after}):
+        if name in after and before.get(name) != after[name]:
+            said.append(f"{name}={after[name]}")
+        elif name not in after:
+            default = SETTINGS[name].default if name in SETTINGS else ""
+            said.append(f"{name} is back to {default}" if default else f"{name} is not set any more")
+    return ", ".join(said)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Transitions"]
 
 _FIRST = "Pending"
-_GOOD = ("Ok", "Info", "Pending", "Suspended", "Unknown")
+_GOOD = ("Ok", "Info", "Pending", "Suspended")
 
 
 class Transitions:
@@ -41,6 +41,8 @@ class Transitions:
     def look(self, environment: Environment, health: EnvironmentHealth) -> Event | None:
         """Take in how an environment is now; the event that was told, None where nothing changed."""
         name = environment.name
+        if health.status == "Unknown":
+            return None  # nothing is known yet that could be told
         before, told = self._last.get(name), self.told(name)
         self._last[name] = health.status
         status = _settled(told, before, health.status)

@@ -14,7 +14,7 @@ from wherry.base.errors import InvalidInput, NotFound, WherryError
 from wherry.base.progress import Finished, Output, Started
 from wherry.base.values import NamedTuple
 from wherry.compose.adapter import WherryEngine
-from wherry.compose.building import plan_images
+from wherry.compose.building import BuildOptions, plan_images
 from wherry.compose.converging import ensure_images
 from wherry.compose.location import ProjectOptions
 from wherry.compose.model import Project, Service
@@ -79,7 +79,8 @@ class Versions:
                 warn(warning)
         names = [one.image_name(project.name) for one in project.services.values()]
         wanted = plan_images(project, self._engine.image_ids(names), build=True)
-        ensure_images(self._engine, project, wanted, progress)
+        building = BuildOptions(base_fallback=options.base_fallback)
+        ensure_images(self._engine, project, wanted, progress, options=building)
         images = self._pin(project, owner)
         kept = {HOOKS: hooks, CRON: jobs}
         model = {**self._model(project, images), **{key: value for key, value in kept.items() if value}}

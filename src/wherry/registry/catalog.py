@@ -43,7 +43,7 @@ class Catalog:
 
     @property
     def reading(self) -> sqlite3.Connection:
-        """The connection for questions; for the thread that opened the catalog."""
+        """The connection for questions, for the thread that opened the catalog, as long as the catalog is there."""
         with self._reader.read() as connection:
             return connection
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -22,8 +19,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from wherry.base.errors import NotFound, WherryError
-from wherry.serve.drawing import chart_svg, short_number
+from wherry.serve.forms import ACTIONS, basic_credentials, client_of, described, is_ours, question, read_form
 from wherry.serve.people import is_same, may
+from wherry.serve.rendering import HEADERS, open_templates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,68 +31,81 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from wherry.registry.throttle import Throttle
-    from wherry.serve.people import People, Person, Session
+    from wherry.serve.people import People, Session
     from wherry.serve.views import Views
 
-__all__ = ["ACTIONS", "Console"]
+__all__ = ["PERIODS", "Console"]
 
-ACTIONS = {"rollback": "operator", "abort": "operator", "scale": "operator", "restart": "operator", "set": "admin"}
-"""What may be done to an environment, and the role that it takes."""
+PERIODS = {"15m": 900.0, "1h": 3600.0, "6h": 21_600.0, "1d": 86_400.0, "7d": 604_800.0}
+"""What charts show, in seconds."""
 _COOKIE = "wherry-session"
-_FORM_BYTES = 64 << 10
 _LIVE_SECONDS = 2.0  # between two looks at what an open page shows
 _LINES = 500
-_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-        " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+_SAID = 1000  # sentences that wait for the page that shows them
 
 
 class Console:
-    """The application (ASGI). `is_open` shows `/metrics` to everybody, as is right on a loopback address."""
+    """The application (ASGI)."""
 
-    def __init__(self, views: Views, people: People, throttle: Throttle, *, is_open: bool) -> None:
+    def __init__(self, views: Views, people: People, throttle: Throttle) -> None:
         self._views = views
         self._people = people
         self._throttle = throttle
-        self._is_open = is_open
-        self._pages = _templates()
-        self.stopping = asyncio.Event()
-        page, form = ["GET"], ["POST"]
+        self._pages = open_templates()
+        self._said: dict[str, str] = {}
+        self.stopping, self._idle = asyncio.Event(), asyncio.Event()
+        self._active = 0
         self.application = Starlette(
-            routes=[
-                Route("/", self._page("environments.html", self._all), methods=page),
-                Route("/log-in", self._log_in_page, methods=page),
-                Route("/log-in", self._log_in, methods=form),
-                Route("/log-out", self._form(self._log_out, "viewer"), methods=form),
-                Route("/environments/{name}", self._page("environment.html", self._one), methods=page),
-                Route("/environments/{name}/events", self._page("events.html", self._events), methods=page),
-                Route("/environments/{name}/logs", self._page("logs.html", self._logs), methods=page),
-                Route("/environments/{name}/settings", self._page("settings.html", self._settings), methods=page),
-                Route("/environments/{name}/live", self._live, methods=page),
-                Route("/environments/{name}/{action}", self._act, methods=form),
-                Route("/audit", self._page("audit.html", self._audit, role="admin"), methods=page),
-                Route("/metrics", self._metrics, methods=page),
-                Route("/health", self._health, methods=page),
-                Mount("/static", StaticFiles(packages=[("wherry.serve", "static")])),
-            ],
-            exception_handlers={HTTPException: self._failed, WherryError: self._refused},
+            routes=self._routes(), exception_handlers={HTTPException: self._failed, WherryError: self._refused}
         )
+
+    def _routes(self) -> list[Route | Mount]:
+        page, form, one = ["GET"], ["POST"], "/environments/{name}"
+        return [
+            Route("/", self._page("environments.html", self._all), methods=page),
+            Route("/live", self._live(self._all_parts), methods=page),
+            Route("/log-in", self._log_in_page, methods=page),
+            Route("/log-in", self._log_in, methods=form),
+            Route("/log-out", self._form(self._log_out, "viewer"), methods=form),
+            Route(one, self._page("environment.html", self._one), methods=page),
+            Route(f"{one}/live", self._live(self._one_parts), methods=page),
+            Route(f"{one}/events", self._page("events.html", self._events), methods=page),
+            Route(f"{one}/events/live", self._live(self._events_parts), methods=page),
+            Route(f"{one}/logs", self._page("logs.html", self._logs), methods=page),
+            Route(f"{one}/logs/live", self._live(self._logs_parts), methods=page),
+            Route(f"{one}/settings", self._page("settings.html", self._settings), methods=page),
+            Route(f"{one}/{{action}}", self._act, methods=form),
+            Route("/audit", self._page("audit.html", self._audit, role="admin"), methods=page),
+            Route("/metrics", self._metrics, methods=page),
+            Route("/health", self._health, methods=page),
+            Mount("/static", StaticFiles(packages=[("wherry.serve", "static")])),
+        ]
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """One request."""
-        await self.application(scope, receive, send)
+        self._active += 1
+        try:
+            await self.application(scope, receive, send)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+    async def stop(self, seconds: float) -> None:
+        """Let open pages go, and wait until no request is under way, at most so long."""
+        self._idle.clear()
+        self.stopping.set()
+        if self._active:
+            try:
+                await asyncio.wait_for(self._idle.wait(), seconds)
+            except TimeoutError:
+                return
 
     # --- who asks
 
-    async def _session(self, request: Request) -> Session | None:
+    async def _session(self, request: Request, *, is_used: bool = True) -> Session | None:
         token = request.cookies.get(_COOKIE, "")
-        return await run_in_threadpool(self._people.session, token) if token else None
+        return await run_in_threadpool(self._people.session, token, is_used=is_used) if token else None
 
     def _page(
         self, template: str, values: Callable[[Request], dict[str, Any]], *, role: str = "viewer"
@@ -108,7 +119,7 @@ class Console:
             if not may(session.person, role):
                 raise HTTPException(403, f"this takes the role {role}")
             found = await run_in_threadpool(values, request)
-            return self._render(template, session, **found)
+            return self._render(template, session, said=self._said.pop(session.csrf, ""), **found)
 
         return show
 
@@ -119,8 +130,8 @@ class Console:
             session = await self._session(request)
             if session is None:
                 return RedirectResponse("/log-in", 303)
-            values = await _values(request)
-            if not _is_ours(request) or not is_same(values.pop("csrf", ""), session.csrf):
+            values = await read_form(request)
+            if not is_ours(request) or not is_same(values.pop("csrf", ""), session.csrf):
                 raise HTTPException(403, "the form did not come from a page of this console: load the page again")
             if not may(session.person, role):
                 subject = request.path_params.get("name", "")
@@ -132,19 +143,23 @@ class Console:
         return take
 
     async def _note(self, request: Request, person: str, action: str, subject: str = "", result: str = "done") -> None:
-        await run_in_threadpool(self._people.note, person, _client(request), action, subject, result)
+        await run_in_threadpool(self._people.note, person, client_of(request), action, subject, result)
 
     # --- logging in and out
 
     async def _log_in_page(self, request: Request) -> Response:
         if await self._session(request) is not None:
             return RedirectResponse("/", 303)
-        return self._render("log-in.html", None, failed=False)
+        return await self._log_in_form(200, failed=False)
+
+    async def _log_in_form(self, status: int, *, failed: bool) -> Response:
+        nobody = not await run_in_threadpool(self._people.all)
+        return self._render("log-in.html", None, status=status, failed=failed, nobody=nobody)
 
     async def _log_in(self, request: Request) -> Response:
-        values = await _values(request)
-        who = _client(request)
-        if not _is_ours(request):
+        values = await read_form(request)
+        who = client_of(request)
+        if not is_ours(request):
             raise HTTPException(403, "the form did not come from a page of this console")
         if self._throttle.wait(who):
             raise HTTPException(429, "too many wrong passwords: wait a minute")
@@ -154,7 +169,7 @@ class Console:
             self._throttle.failed(who)
             await asyncio.sleep(self._throttle.delay(who))
             await self._note(request, name[:64], "log-in", result="wrong name or password")
-            return self._render("log-in.html", None, status=401, failed=True)
+            return await self._log_in_form(401, failed=True)
         self._throttle.succeeded(who)
         await self._note(request, name, "log-in")
         response = RedirectResponse("/", 303)
@@ -169,36 +184,57 @@ class Console:
         response.delete_cookie(_COOKIE)
         return response
 
-    # --- pages
+    # --- pages: what each shows, and what of it is sent again as it changes
 
     def _all(self, _request: Request) -> dict[str, Any]:
         return {"environments": self._views.summaries(), "events": self._views.events("", 20)}
 
+    def _all_parts(self, request: Request, parts: Any) -> dict[str, str]:
+        found = self._all(request)
+        events = parts.events(found["events"], named=True)
+        return {"environments": parts.environments(found["environments"]), "events": events}
+
     def _one(self, request: Request) -> dict[str, Any]:
-        name = request.path_params["name"]
-        said = request.query_params.get("said", "")
+        name, period = request.path_params["name"], request.query_params.get("period", "")
+        period = period if period in PERIODS else "1h"
         return {
-            "environment": self._views.environment(name),
+            "environment": self._views.environment(name, PERIODS[period]),
             "events": self._views.events(name, 15),
-            "said": said[:300],
+            "period": period,
+            "periods": [*PERIODS],
         }
+
+    def _one_parts(self, request: Request, parts: Any) -> dict[str, str]:
+        found = self._one(request)
+        names = ("summary", "operation", "actions", "charts", "instances", "deployments")
+        shown = {name: getattr(parts, name)(found["environment"]) for name in names}
+        return {**shown, "events": parts.events(found["events"])}
 
     def _events(self, request: Request) -> dict[str, Any]:
         name = request.path_params["name"]
         return {"name": name, "events": self._views.events(name, _LINES)}
 
+    def _events_parts(self, request: Request, parts: Any) -> dict[str, str]:
+        return {"events": parts.events(self._events(request)["events"])}
+
     def _logs(self, request: Request) -> dict[str, Any]:
         name, asked = request.path_params["name"], request.query_params
-        instance, service = asked.get("instance", ""), asked.get("service", "")
-        lines = self._views.logs(name, _LINES, instance, service)
-        return {"name": name, "lines": lines, "instance": instance, "service": service}
+        chosen = {"instance": asked.get("instance", ""), "service": asked.get("service", "")}
+        known = [one.name for one in self._views.environment(name, 0.0).instances]
+        lines = self._views.logs(name, _LINES, **chosen)
+        return {"name": name, "lines": lines, "known": known, "query": urlencode(chosen), **chosen}
+
+    def _logs_parts(self, request: Request, parts: Any) -> dict[str, str]:
+        return {"lines": parts.lines(self._logs(request)["lines"])}
 
     def _settings(self, request: Request) -> dict[str, Any]:
         name = request.path_params["name"]
-        return {"name": name, "settings": self._views.settings(name)}
+        return {"name": name, "settings": self._views.settings(name), "variables": self._views.variables(name)}
 
     def _audit(self, _request: Request) -> dict[str, Any]:
         return {"entries": self._people.entries()}
+
+    # --- doing something
 
     async def _act(self, request: Request) -> Response:
         action, name = request.path_params["action"], request.path_params["name"]
@@ -206,128 +242,120 @@ class Console:
             raise HTTPException(404, f"there is no {action}")
 
         async def act(request: Request, session: Session, values: dict[str, str]) -> Response:
+            asked = question(action, name, values)
+            if values.pop("sure", "") != "yes" and asked:
+                return self._ask(request, session, asked, values)
+            person = session.person.name
             try:
-                said = await run_in_threadpool(self._views.act, action, name, values, session.person.name)
+                said = await run_in_threadpool(self._views.act, action, name, values, person)
             except WherryError as error:
-                await self._note(request, session.person.name, action, name, error.message)
+                await self._note(request, person, described(action, values), name, error.message)
                 raise
-            await self._note(request, session.person.name, action, name)
-            return RedirectResponse(f"/environments/{name}?{_query(said=said)}", 303)
+            await self._note(request, person, described(action, values), name)
+            self._keep(session, said)
+            back = "/settings" if action in ("set", "variable") else ""
+            return RedirectResponse(f"/environments/{name}{back}", 303)
 
         answer: Response = await self._form(act, ACTIONS[action])(request)
         return answer
 
-    async def _live(self, request: Request) -> Response:
-        """Parts of the environment's page, sent whenever they are different from what was sent last."""
-        session = await self._session(request)
-        if session is None:
-            raise HTTPException(401, "log in first")
-        name = request.path_params["name"]
-        await run_in_threadpool(self._views.environment, name)
-        headers = {**_HEADERS, "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._parts(name, request, session), headers=headers, media_type="text/event-stream")
+    def _ask(self, request: Request, session: Session, words: str, values: dict[str, str]) -> Response:
+        """A page that asks whether it is meant, for browsers that did not ask themselves."""
+        path = request.url.path
+        back = path.rpartition("/")[0]
+        return self._render("confirm.html", session, question=words, action=path, values=values, back=back)
 
-    async def _parts(self, name: str, request: Request, session: Session) -> AsyncIterator[bytes]:
+    def _keep(self, session: Session, said: str) -> None:
+        """Keep a sentence for the next page that the session is shown."""
+        while len(self._said) >= _SAID:
+            del self._said[next(iter(self._said))]
+        self._said[session.csrf] = said
+
+    # --- what changes while a page is open
+
+    def _live(self, render: Callable[[Request, Any], dict[str, str]]) -> Callable[[Request], Any]:
+        """Parts of a page, sent whenever they are different from what was sent last."""
+
+        async def stream(request: Request) -> Response:
+            session = await self._session(request)
+            if session is None:
+                raise HTTPException(401, "log in first")
+            first = await run_in_threadpool(render, request, self._parts_for(session))
+            headers = {**HEADERS, "X-Accel-Buffering": "no"}
+            parts = self._changes(request, render, first)
+            return StreamingResponse(parts, headers=headers, media_type="text/event-stream")
+
+        return stream
+
+    async def _changes(
+        self, request: Request, render: Callable[[Request, Any], dict[str, str]], parts: dict[str, str]
+    ) -> AsyncIterator[bytes]:
         sent: dict[str, str] = {}
-        while not self.stopping.is_set() and await self._session(request) is not None:
-            try:
-                parts = await run_in_threadpool(self._rendered_parts, name, session.person)
-            except NotFound:
-                return
+        while True:
             changed = {part: html for part, html in parts.items() if sent.get(part) != html}
             sent.update(changed)
             yield f"data: {json.dumps(changed)}\n\n".encode() if changed else b": still here\n\n"
             try:
                 await asyncio.wait_for(self.stopping.wait(), _LIVE_SECONDS)
             except TimeoutError:
-                continue
+                session = await self._session(request, is_used=False)
+            else:
+                return
+            if session is None:
+                return
+            try:
+                parts = await run_in_threadpool(render, request, self._parts_for(session))
+            except NotFound:
+                return
+            except WherryError:
+                continue  # what the page shows stays as it is until it can be seen again
 
-    def _rendered_parts(self, name: str, person: Person) -> dict[str, str]:
-        environment, events = self._views.environment(name), self._views.events(name, 15)
+    def _parts_for(self, session: Session) -> Any:
+        """The macros of `parts.html`, which give text."""
         template = self._pages.get_template("parts.html")
-        module: Any = template.make_module({"person": person, "csrf": ""})
-        return {
-            "summary": str(module.summary(environment)),
-            "operation": str(module.operation(environment)),
-            "instances": str(module.instances(environment)),
-            "charts": str(module.charts(environment)),
-            "deployments": str(module.deployments(environment)),
-            "events": str(module.events(events)),
-        }
+        return template.make_module({"person": session.person, "csrf": session.csrf})
 
     # --- other answers
 
     async def _metrics(self, request: Request) -> Response:
-        if not self._is_open and await self._session(request) is None:
-            raise HTTPException(401, "log in first")
+        """For people who have logged in, and for programs that send name and password (RFC 7617)."""
+        if await self._session(request) is None and not await self._is_known(request):
+            challenge = {"WWW-Authenticate": 'Basic realm="wherry", charset="UTF-8"'}
+            raise HTTPException(401, "log in first", headers=challenge)
         return PlainTextResponse(await run_in_threadpool(self._views.metrics), media_type="text/plain; version=0.0.4")
+
+    async def _is_known(self, request: Request) -> bool:
+        name, password = basic_credentials(request)
+        who = client_of(request)
+        if not name or self._throttle.wait(who):
+            return False
+        if await run_in_threadpool(self._people.is_right, name, password):
+            return True
+        self._throttle.failed(who)
+        await asyncio.sleep(self._throttle.delay(who))
+        return False
 
     async def _health(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
     async def _failed(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return await self._error_page(request, error.status_code, str(error.detail))
+        response = await self._error_page(request, error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})
+        return response
 
     async def _refused(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, WherryError)
         status = 404 if isinstance(error, NotFound) else 409
-        return await self._error_page(request, status, error.message + (f" ({error.hint})" if error.hint else ""))
+        return await self._error_page(request, status, error.message, error.hint)
 
-    async def _error_page(self, request: Request, status: int, words: str) -> Response:
-        return self._render("error.html", await self._session(request), status=status, code=status, words=words)
+    async def _error_page(self, request: Request, status: int, words: str, hint: str = "") -> Response:
+        name = request.path_params.get("name", "")
+        back = f"/environments/{name}" if name and status != 404 else "/"
+        session = await self._session(request)
+        return self._render("error.html", session, status=status, code=status, words=words, hint=hint, back=back)
 
     def _render(self, template: str, session: Session | None, *, status: int = 200, **values: Any) -> Response:
         person, csrf = (session.person, session.csrf) if session is not None else (None, "")
         html = self._pages.get_template(template).render(person=person, csrf=csrf, **values)
-        return HTMLResponse(html, status, headers=_HEADERS)
-
-
-def _templates() -> Environment:
-    pages = Environment(
-        loader=PackageLoader("wherry.serve"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters["moment"] = _moment
-    pages.filters["short"] = short_number
-    pages.filters["chart"] = lambda chart: Markup(chart_svg(chart))  # noqa: S704 (it escapes what it is given)
-    pages.globals["may"] = may
-    return pages
-
-
-def _moment(seconds: float) -> str:
-    """A time as people read it, UTC."""
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(seconds)) if seconds else ""
-
-
-async def _values(request: Request) -> dict[str, str]:
-    """The fields of a form. Raises HTTPException where there are too many."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _FORM_BYTES:
-            raise HTTPException(413, "the form is too large")
-    try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100))
-    except ValueError:
-        raise HTTPException(400, "the form cannot be read") from None
-
-
-def _is_ours(request: Request) -> bool:
-    """Whether the form was sent by a page of this origin; browsers say so of every form."""
-    origin = request.headers.get("origin", "")
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    return site == "same-origin" and (not origin or urlsplit(origin).netloc == request.headers.get("host", ""))
-
-
-def _client(request: Request) -> str:
-    return request.client.host if request.client else ""
-
-
-def _query(**values: str) -> str:
-    from urllib.parse import urlencode
-
-    return urlencode(values)
+        return HTMLResponse(html, status, headers=HEADERS)

@@ -102,23 +102,28 @@ class People:
 
     def add(self, name: str, password: str, role: str) -> None:
         """Raises Conflict where the name is taken, InvalidInput for a bad name, password or role."""
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(f"{name!r} is no name for a user", hint="use small letters, digits and . _ @ + -")
-        row = (name, _checked_role(role), _hash(password), self._clock())
+        hashed = _hash(password)
         with self._database.write() as connection:
-            if connection.execute("SELECT 1 FROM people WHERE name = ?", (name,)).fetchone():
-                raise Conflict(
-                    f"the user {name} is there already", hint="`wherry serve user passwd` changes a password"
-                )
+            self.check(name, role)
+            row = (name, role, hashed, self._clock())
             connection.execute("INSERT INTO people VALUES (?, ?, ?, ?)", row)
 
-    def change(self, name: str, *, password: str = "", role: str = "") -> None:
-        """Another password or role; the person's sessions end. Raises NotFound."""
+    def check(self, name: str, role: str) -> None:
+        """Raises Conflict where the name is taken, InvalidInput for a bad name or role."""
+        if not _NAME.fullmatch(name):
+            raise InvalidInput(f"{name!r} is no name for a user", hint="use small letters, digits and . _ @ + -")
+        _checked_role(role)
+        if any(one.name == name for one in self.all()):
+            raise Conflict(f"the user {name} is there already", hint="`wherry serve user passwd` changes a password")
+
+    def change(self, name: str, *, password: str | None = None, role: str | None = None) -> None:
+        """Another password or role; the person's sessions end. Raises NotFound and InvalidInput."""
         self.get(name)
+        hashed = None if password is None else _hash(password)
         with self._database.write() as connection:
-            if password:
-                connection.execute("UPDATE people SET hash = ? WHERE name = ?", (_hash(password), name))
-            if role:
+            if hashed is not None:
+                connection.execute("UPDATE people SET hash = ? WHERE name = ?", (hashed, name))
+            if role is not None:
                 connection.execute("UPDATE people SET role = ? WHERE name = ?", (_checked_role(role), name))
             connection.execute("DELETE FROM sessions WHERE person = ?", (name,))
 
@@ -143,12 +148,16 @@ class People:
 
     # --- sessions
 
-    def log_in(self, name: str, password: str) -> str:
-        """The token of a new session, empty where name or password is wrong: both take as long."""
+    def is_right(self, name: str, password: str) -> bool:
+        """Whether there is somebody with that name and password; it takes as long where there is nobody."""
         with self._database.read() as connection:
             row = connection.execute("SELECT hash FROM people WHERE name = ?", (name,)).fetchone()
         is_right, _ = verify_password(row[0] if row else nobody_hash(), password)
-        if row is None or not is_right:
+        return row is not None and is_right
+
+    def log_in(self, name: str, password: str) -> str:
+        """The token of a new session, empty where name or password is wrong: both take as long."""
+        if not self.is_right(name, password):
             return ""
         token, now = secrets.token_urlsafe(32), self._clock()
         with self._database.write() as connection:
@@ -157,8 +166,8 @@ class People:
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", session)
         return token
 
-    def session(self, token: str) -> Session | None:
-        """The session of a token, None where it has ended or never was."""
+    def session(self, token: str, *, is_used: bool = True) -> Session | None:
+        """The session of a token, None where it has ended or never was. Not `is_used`: nobody did anything with it."""
         query = (
             "SELECT p.name, p.role, p.created, s.csrf, s.created, s.seen FROM sessions s JOIN people p"
             " ON p.name = s.person WHERE s.token = ?"
@@ -168,7 +177,7 @@ class People:
         now = self._clock()
         if row is None or now - row[4] > _LONGEST or now - row[5] > _IDLE:
             return None
-        if now - row[5] > _IDLE // 60:
+        if is_used and now - row[5] > _IDLE // 60:
             with self._database.write() as connection:
                 connection.execute("UPDATE sessions SET seen = ? WHERE token = ?", (now, _digest(token)))
         return Session(Person(row[0], row[1], row[2]), row[3])

@@ -7,32 +7,40 @@ import signal
 import sys
 import threading
 import traceback
+from pathlib import Path
 
 from wherry.base.clock import rfc3339, system_clock
-from wherry.base.errors import Conflict, WherryError
+from wherry.base.errors import Conflict, InvalidInput, Unavailable, WherryError
 from wherry.base.locks import FileLock
-from wherry.registry.server import RequestLog, free_port, wait_until_it_answers
+from wherry.base.values import NamedTuple
+from wherry.registry.server import RequestLog, cut_stalled_readers, free_port, wait_until_it_answers
 from wherry.registry.throttle import Throttle
 from wherry.serve.console import Console
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    from granian.server.embed import Server
 
     from wherry.base.paths import Layout
     from wherry.serve.people import People
     from wherry.serve.views import Views
 
-__all__ = ["Loop", "serve"]
+__all__ = ["Listening", "Loop", "Serving", "serve"]
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _END_SECONDS = 10.0  # that the control loop may take to end its turn
+_IDLE_SECONDS = 5.0  # that requests under way may take to end
+_HEADER_SECONDS = 10  # a client that takes longer over its request line and headers is cut off
+_HEADER_BYTES = 64 << 10
+_STALLED_SECONDS = 120  # a client that takes nothing of an answer for so long is cut off
 
 
 class Loop:
-    """Calls `turn` every `period` seconds until it is stopped, and goes on whatever a turn raises."""
+    """Calls `turn` at once and every `period` seconds until it is stopped, and goes on whatever a turn raises."""
 
-    def __init__(self, turn: Callable[[], None], period: float, tell: Callable[..., None]) -> None:
+    def __init__(self, turn: Callable[[], object], period: float, tell: Callable[..., None]) -> None:
         self._turn = turn
         self._period = period
         self._tell = tell
@@ -43,38 +51,70 @@ class Loop:
         """Begin."""
         self._thread.start()
 
-    def stop(self, seconds: float) -> None:
-        """End after the turn that is under way, or leave it to itself after `seconds`."""
+    def stop(self, seconds: float) -> bool:
+        """End after the turn that is under way, or leave it to itself after `seconds`; whether it has ended."""
         self._stopping.set()
         self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self._try()
         while not self._stopping.wait(self._period):
-            try:
-                self._turn()
-            except WherryError as error:
-                self._tell("turn failed", error=error.message)
-            except Exception:  # noqa: BLE001 (whatever it is, the next turn may go well)
-                self._tell("turn failed", error=traceback.format_exc())
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self._turn()
+        except WherryError as error:
+            self._tell("turn failed", error=error.message)
+        except Exception:  # noqa: BLE001 (whatever it is, the next turn may go well)
+            self._tell("turn failed", error=traceback.format_exc())
 
 
-def serve(
-    layout: Layout, views: Views, people: People, turn: Callable[[], None], *, host: str, port: int, period: float
-) -> None:
-    """Serve until SIGTERM or SIGINT. Raises Conflict where another process serves this installation."""
+class Listening(NamedTuple):
+    """Where the console listens; with a certificate chain and its key (paths of PEM files) by https."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    certificate: str = ""
+    key: str = ""
+
+    def url(self, port: int) -> str:
+        """Its address, at the port that was got."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.certificate else 'http'}://{host}:{port}"
+
+
+class Serving(NamedTuple):
+    """What is served. `turn` is called every `period` seconds; `ready` is called with the console's address.
+
+    `wait` waits so many seconds for what was begun to end, and says whether it has.
+    """
+
+    views: Views
+    people: People
+    turn: Callable[[], object]
+    period: float
+    ready: Callable[[str], None]
+    wait: Callable[[float], bool]
+
+
+def serve(layout: Layout, listening: Listening, serving: Serving) -> bool:
+    """Serve until SIGTERM or SIGINT; whether everything that was begun has ended.
+
+    What has not is in the journal, and is taken up by the next one. Raises Conflict where another process serves this
+    installation, Unavailable where the address cannot be had, InvalidInput for a certificate that cannot be used.
+    """
     lock = FileLock(f"{layout.locks}/serve", wait=False)
     try:
         lock.acquire()
     except BlockingIOError:
         raise Conflict("another `wherry serve` serves this installation", hint="stop it first") from None
     with lock:
-        asyncio.run(_run(views, people, turn, host, port, period))
+        return asyncio.run(_run(listening, serving))
 
 
-async def _run(views: Views, people: People, turn: Callable[[], None], host: str, port: int, period: float) -> None:
-    from granian.constants import HTTPModes, Interfaces
-    from granian.server.embed import Server
-
+async def _run(listening: Listening, serving: Serving) -> bool:
     log = RequestLog(sys.stderr.fileno())
 
     def tell(event: str, **details: object) -> None:
@@ -83,27 +123,54 @@ async def _run(views: Views, people: People, turn: Callable[[], None], host: str
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    console = Console(views, people, Throttle(loop.time), is_open=host in _LOOPBACK)
-    port = free_port(host, port)
-    server = Server(
-        console,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        websockets=False,
-        log_enabled=False,
-    )
-    serving = asyncio.ensure_future(server.serve())
-    await wait_until_it_answers(host, port, serving)
-    control = Loop(turn, period, tell)
+    console = Console(serving.views, serving.people, Throttle(loop.time))
+    port = free_port(listening.host, listening.port)
+    server = _server(console, listening, port)
+    answering = asyncio.ensure_future(server.serve())
+    await wait_until_it_answers(listening.host, port, answering)
+    cut_stalled_readers(port, _STALLED_SECONDS)
+    control = Loop(serving.turn, serving.period, tell)
     control.start()
-    tell("listening", address=f"http://{f'[{host}]' if ':' in host else host}:{port}")
-    await asyncio.wait([serving, asyncio.ensure_future(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+    tell("listening", address=listening.url(port))
+    serving.ready(listening.url(port))
+    stopped = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait([answering, stopped], return_when=asyncio.FIRST_COMPLETED)
     tell("stopping")
-    console.stopping.set()
-    await asyncio.to_thread(control.stop, _END_SECONDS)
+    await console.stop(_IDLE_SECONDS)  # a server that is stopped within an answer may take the process with it
+    has_ended = await asyncio.to_thread(control.stop, _END_SECONDS)
+    has_ended &= await asyncio.to_thread(serving.wait, 0.0)
     server.stop()  # type: ignore[no-untyped-call]
-    await asyncio.wait([serving], timeout=5)
+    await asyncio.wait([answering], timeout=5)
     await asyncio.sleep(0)
     log.flush()
+    if not stopped.done():
+        raise Unavailable(f"the console has stopped listening: {answering.exception() or 'the server ended'}")
+    return has_ended
+
+
+def _server(console: Console, listening: Listening, port: int) -> Server:
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
+    from granian.http import HTTP1Settings
+    from granian.server.embed import Server as Embedded
+
+    certificate: dict[str, Any] = {}
+    if listening.certificate:
+        certificate = {
+            "ssl_cert": Path(listening.certificate),
+            "ssl_key": Path(listening.key),
+            "ssl_protocol_min": SSLProtocols.tls12,
+        }
+    try:
+        return Embedded(
+            console,
+            address=listening.host,
+            port=port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            http1_settings=HTTP1Settings(header_read_timeout=_HEADER_SECONDS * 1000, max_buffer_size=_HEADER_BYTES),
+            log_enabled=False,
+            **certificate,
+        )
+    except OSError as error:
+        raise InvalidInput(f"cannot use the certificate {listening.certificate}: {error}") from None

@@ -24,14 +24,14 @@ Duplicate = sqlite3.IntegrityError  # raised by a write that would give two rows
 _BUSY_MILLISECONDS = 60_000
 
 
-_others: list[sqlite3.Connection] = []  # of the process that this one was forked from: never closed here
+_inherited: list[sqlite3.Connection] = []
 
 
 class _Own:
     """A thread's connection; it is closed when the thread ends, because nothing else holds this.
 
-    A forked child has no other threads, so theirs end there at once; they may have been in the middle of using their
-    connections, and closing those would wait for them for ever.
+    A child that was forked has its parent's connections, and its other threads end with the fork: it must not touch
+    them (a lock of SQLite's may be held for ever there, and closing would take the parent's journal away).
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -39,10 +39,10 @@ class _Own:
         self._process = os.getpid()
 
     def __del__(self) -> None:
-        if os.getpid() != self._process:
-            _others.append(self.connection)
-            return
-        self.connection.close()  # of itself it would wait for the garbage collection: it is part of a cycle
+        if os.getpid() == self._process:
+            self.connection.close()  # of itself it would wait for the garbage collection: it is part of a cycle
+        else:
+            _inherited.append(self.connection)
 
 
 class _Read:

@@ -1,3 +1,7 @@
+import os
+import signal
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -45,3 +49,38 @@ def test_the_first_error_stops_the_others_and_is_raised():
 
     with pytest.raises(ValueError, match="first"):
         run_in_order(numbers(_0=(), _1=(), _2=(0, 1)), work, stopped.set)
+
+
+def test_after_an_error_nothing_is_begun_that_was_waiting_for_a_thread():
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        raise ValueError("each")
+
+    many = {number: frozenset() for number in range(100)}
+    with pytest.raises(ValueError, match="each"):
+        run_in_order(many, work, lambda: None)
+    assert len(begun) <= max(2, os.cpu_count())
+
+
+def test_an_interrupt_of_the_caller_stops_what_is_under_way():
+    both, stopped = threading.Barrier(2), threading.Event()
+
+    def work(number):
+        if both.wait(10) == 0:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        assert stopped.wait(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in_order(numbers(_0=(), _1=()), work, stopped.set)
+    assert stopped.is_set()
+
+
+def test_no_thread_pool_is_loaded_for_it():
+    script = (
+        "import sys; from wherry.build.schedule import run_in_order\n"
+        "run_in_order({0: frozenset(), 1: frozenset()}, print, print)\n"
+        "sys.exit(bool({'concurrent.futures', 'logging'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-I", "-c", script], check=True, stdout=subprocess.DEVNULL)

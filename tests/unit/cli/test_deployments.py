@@ -1,15 +1,31 @@
 """The command line of deployments: on real records, and on fakes of everything else."""
 
 import json
+import os
+import pwd
 import signal
+import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 
-from wherry.base.errors import InvalidInput, NotFound
+from wherry.base.clock import parse_rfc3339
+from wherry.base.errors import Conflict, InvalidInput, NotFound
+from wherry.base.locks import FileLock
 from wherry.base.paths import Layout
 from wherry.base.progress import Started, nobody
-from wherry.cli.deploying import Watched, _interruptible, carry_out, only_environment, pairs, read_secrets
+from wherry.cli.deploying import (
+    Watched,
+    _interruptible,
+    carry_out,
+    issue_where_wanted,
+    only_environment,
+    pairs,
+    read_secrets,
+    who,
+)
+from wherry.cli.logbundle import write_bundle
 from wherry.cli.main import main
 from wherry.cli.verbs.env import _WORDS
 from wherry.cli.verbs.env_logs import shown
@@ -17,7 +33,7 @@ from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
 from wherry.deploy.environments import Environments, Outcome
 from wherry.deploy.fakes import fake_parts
-from wherry.deploy.target import LogLine
+from wherry.deploy.target import LogLine, Secret
 
 MODEL = {"services": {"web": {"image": "web", "ports": [{"target": 80}]}}, "networks": {"default": {}}}
 
@@ -40,6 +56,20 @@ def test_an_operation_ends_with_one_true_sentence(parts, capsys):
     assert "with version v2" in capsys.readouterr().out
 
 
+def test_changed_settings_are_told(parts, capsys):
+    carry_out("shop", lambda facade: facade.create("shop", "shop", "v1"), given=parts)
+    capsys.readouterr()
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": "3"}, dry_run=True), given=parts)
+    assert capsys.readouterr().out == "At once: drain=3.\n"
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": "3"}), given=parts)
+    assert capsys.readouterr().out == "Settings of shop changed: drain=3.\n"
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
+    assert capsys.readouterr().out == "Settings of shop changed: drain is back to 20.\n"
+    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
+    assert capsys.readouterr().out == "shop: nothing had to be done\n"
+    assert "Settings changed by" in parts.records.history.events("shop")[-1].message
+
+
 def test_a_failure_of_the_operation_is_raised_to_the_caller(parts):
     with pytest.raises(NotFound):
         carry_out("shop", lambda facade: facade.create("shop", "shop", "v9"), given=parts)
@@ -49,7 +79,18 @@ def test_lists(parts, capsys):
     Environments(parts, "me").create("shop", "shop", "v1")
     assert main(["env", "list", "--format", "json"]) == 0
     row = json.loads(capsys.readouterr().out)
-    assert (row["Name"], row["Version"], row["Status"]) == ("shop", "v1", "Ready")
+    assert (row["Name"], row["Version"], row["Status"], row["Health"]) == (
+        "shop",
+        "v1",
+        "Ready",
+        "Severe",
+    )  # no containers
+    assert main(["env", "health", "shop", "--format", "json"]) == 0
+    assert [one["Name"] for one in json.loads(capsys.readouterr().out)["Instances"]] == ["i-1"]
+    assert main(["env", "health", "shop"]) == 0
+    assert capsys.readouterr().out.startswith("shop: Severe (red)\n  ")
+    assert main(["env", "status", "shop"]) == 0
+    assert "Health:      Severe (red)\n" in capsys.readouterr().out
     assert main(["env", "open", "shop"]) == 0
     assert capsys.readouterr().out == f"{row['URL']}\n"
     assert main(["env", "history", "shop", "--format", "{{.Number}} {{.To}} {{.Result}}"]) == 0
@@ -58,6 +99,108 @@ def test_lists(parts, capsys):
     assert "succeeded" in capsys.readouterr().out
     assert main(["app", "versions", "shop", "--format", "{{.Label}}"]) == 0
     assert capsys.readouterr().out == "v2\nv1\n"
+
+
+def test_names_alone(parts, capsys):
+    Environments(parts, "me").create("shop", "shop", "v1")
+    for argv, said in ((["env", "list"], "shop"), (["app", "list"], "shop"), (["env", "history", "shop"], "1")):
+        assert main([*argv, "-q"]) == 0
+        assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_times_are_for_people_in_tables_and_exact_in_json(parts, capsys):
+    Environments(parts, "me").create("shop", "shop", "v1")
+    assert main(["app", "versions", "shop"]) == 0
+    assert " ago " in capsys.readouterr().out
+    assert main(["app", "versions", "shop", "--format", "json"]) == 0
+    assert parse_rfc3339(json.loads(capsys.readouterr().out.splitlines()[0])["Created"])
+    assert main(["env", "history", "shop"]) == 0
+    assert " ago " in capsys.readouterr().out
+
+
+def test_saved_configurations(parts, capsys, tmp_path):
+    facade = Environments(parts, "me")
+    facade.create(
+        "shop", "shop", "v1", settings={"max": "9"}, variables={"A": "1"}, secrets=[Secret("TOKEN", "s3cret")]
+    )
+    assert main(["env", "config", "save", "shop", "small"]) == 0
+    assert main(["env", "config", "save", "shop", "small"]) == 1
+    assert "--force replaces it" in capsys.readouterr().err
+    assert main(["env", "config", "save", "--force", "shop", "small"]) == 0
+    capsys.readouterr()
+    for argv in (["list"], ["list", "shop"], ["ls", "--app", "shop"]):
+        assert main(["env", "config", *argv, "-q"]) == 0
+        assert capsys.readouterr().out == "small\n"
+    assert main(["env", "config", "get", "shop", "--saved", "small"]) == 0
+    text = capsys.readouterr().out
+    assert text == "settings:\n  max: 9\nvariables:\n  A: 1\nsecrets:\n  TOKEN: variable\n"
+    assert main(["env", "config", "get", "--all"]) == 0
+    assert "# policy: rolling-additional  # How a version replaces another" in capsys.readouterr().out
+    assert main(["env", "create", "new", "--app", "shop", "--from", "v1", "--config", "small"]) == 1
+    assert "needs the secret TOKEN" in capsys.readouterr().err
+    assert main(["env", "config", "delete", "shop", "small"]) == 0
+    assert parts.records.configurations("shop") == []
+    (tmp_path / "wrong.yaml").write_text("settings: {polcy: x}")
+    assert main(["env", "config", "put", "shop", str(tmp_path / "wrong.yaml")]) == 1
+    assert f"{tmp_path}/wrong.yaml, line 1: settings.polcy" in capsys.readouterr().err
+    (tmp_path / "wrong.yaml").write_bytes(b"\xff\xfe")
+    assert main(["env", "config", "put", "shop", str(tmp_path / "wrong.yaml")]) == 1
+    assert "is not text" in capsys.readouterr().err
+
+
+def test_whoever_acts_has_a_name(monkeypatch):
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.delenv("USER", raising=False)
+    assert who() == pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setenv("USER", "ana")
+    assert who() == "ana"
+    monkeypatch.setenv("SUDO_USER", "ben")
+    assert who() == "ben"
+
+
+def test_an_application_is_forgotten_with_what_is_kept_of_its_environments(parts):
+    facade = Environments(parts, "me")
+    facade.create("shop", "shop", "v1")
+    facade.terminate("shop")
+    kept = Path(f"{parts.layout.root}/environments/shop/logs")
+    kept.mkdir(parents=True)
+    assert main(["app", "delete", "shop"]) == 0
+    assert not kept.exists()
+    assert parts.records.history.events("shop") == []
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_made(parts, capsys):
+    facade = Environments(parts, "me")
+    facade.create("shop", "shop", "v1")
+    new = ["env", "create", "--app", "shop", "--from", "v1"]
+    assert main([*new, "shop"]) == 1
+    assert "there is an environment shop" in capsys.readouterr().err
+    assert main([*new, "other", "--host", "Shop.localhost"]) == 1
+    assert "has the host shop.localhost" in capsys.readouterr().err
+    facade.terminate("shop")
+    assert main([*new, "shop"]) == 1
+    assert "`wherry env restore shop` brings it back" in capsys.readouterr().err
+
+
+def test_a_certificate_is_asked_for_where_nobody_else_does(parts):
+    Environments(parts, "me").create("shop", "shop", "v1")
+    assert issue_where_wanted(parts, "shop", {"tls": "local"}) == 0
+    with FileLock(f"{parts.layout.locks}/serve"):
+        assert issue_where_wanted(parts, "shop", {"tls": "acme"}) == 0
+    with pytest.raises(Conflict, match="does not get its certificate by ACME"):
+        issue_where_wanted(parts, "shop", {"tls": "acme"})
+
+
+def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_path):
+    lines = [LogLine("i-1", "web", 10**18, 1, b"one\n"), LogLine("", "db", 10**18, 2, b"two")]
+    lines += [LogLine(f"i-{number}", "web", 10**18, 1, b"more\n") for number in (*range(1, 250), 1)]
+    assert write_bundle(str(tmp_path / "logs.tar.gz"), "shop", lines) == 250
+    assert (tmp_path / "logs.tar.gz").stat().st_mode & 0o77 == 0
+    with tarfile.open(tmp_path / "logs.tar.gz") as archive:
+        read = {one.name: archive.extractfile(one).read() for one in archive}
+    assert read["shop/accessories/db.log"] == b"2001-09-09T01:46:40Z err two\n"
+    assert read["shop/i-1/web.log"].count(b"\n") == 3
+    assert read["shop/i-249/web.log"] == b"2001-09-09T01:46:40Z out more\n"
 
 
 @pytest.mark.parametrize(
@@ -71,6 +214,14 @@ def test_lists(parts, capsys):
         (["env", "scale", "shop", "many"], "no count"),
         (["env", "terminate", "nosuch", "-y"], "no environment nosuch"),
         (["deploy", "shop", "--dry-run"], "makes no version"),
+        (["deploy", "shop", "--version", "v1", "--profile", "x"], "--profile is for a new one"),
+        (["deploy", "--base-fallback", "some"], "none or distro"),
+        (["env", "create", "new", "--from", "v1", "--label", "x"], "--label is for a new version"),
+        (["env", "set", "shop", "nothing-alike=1"], "wherry env config get --all"),
+        (["env", "config", "get"], "which environment?"),
+        (["env", "config", "delete", "small"], "which one?"),
+        (["env", "logs", "shop", "--all", "--tail", "3"], "--all and --tail contradict"),
+        (["env", "logs", "shop", "-f", "--output", "x"], "--output and --follow contradict"),
     ],
 )
 def test_what_is_refused_says_why(parts, argv, words, capsys):
@@ -145,6 +296,22 @@ def test_ctrl_c_aborts_what_has_begun_and_waits_for_its_end():
     watched(Started("1.0", ""))
     assert _interruptible("shop", one, watched, one.work) == Outcome("shop", ())
     assert one.aborted.is_set()
+
+
+class Lasting(Interrupted):
+    """One that is interrupted when its caller waits, and whose way back takes its time."""
+
+    def work(self):
+        threading.Event().wait(0.2)
+        outcome = super().work()
+        threading.Event().wait(0.2)
+        return outcome
+
+
+def test_ctrl_c_waits_for_an_end_that_takes_its_time():
+    one, watched = Lasting(), Watched(nobody)
+    watched(Started("1.0", ""))
+    assert _interruptible("shop", one, watched, one.work) == Outcome("shop", ())
 
 
 def test_ctrl_c_while_waiting_aborts_nothing():

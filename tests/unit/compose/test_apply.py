@@ -379,3 +379,15 @@ def test_an_interrupt_waits_for_what_is_under_way_unless_impatient():
         assert (("start", "p-a-1") in engine.calls) is patient
         assert ("start", "p-b-1") not in engine.calls
         may_go_on.set()
+
+
+def test_an_interrupt_just_before_a_step_begins_does_not_wait_for_it(monkeypatch):
+    def interrupted(thread):
+        raise KeyboardInterrupt
+
+    engine = FakeEngine(["i"])
+    project = load("services: {a: {image: i}}")
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        up(engine, project)
+    assert not engine.calls

@@ -132,7 +132,7 @@ def test_an_instance_that_stays_bad_is_replaced_after_its_grace(shop):
     assert shop.names() == ["i-1", "i-2"]
     shop.turn()
     assert shop.names() == ["i-1", "i-3"]
-    assert shop.events("i-2 is replaced") == ["i-2 is replaced: web: Connection refused, for 60 seconds or more."]
+    assert shop.events("i-2 is replaced") == ["i-2 is replaced: web: Connection refused, for 1 minute or more."]
     assert "begun by keeper" in shop.events("Replacement")[0]
     shop.turn(times=10)
     assert shop.names() == ["i-1", "i-3"]
@@ -180,7 +180,7 @@ def test_instances_that_are_missing_are_made(shop):
     shop.target.instances["shop"].pop("i-1")
     shop.turn(times=7)
     assert shop.names() == ["i-2", "i-3"]
-    assert shop.events("i-1 is replaced") == ["i-1 is replaced: its containers are gone, for 60 seconds or more."]
+    assert shop.events("i-1 is replaced") == ["i-1 is replaced: its containers are gone, for 1 minute or more."]
 
 
 def test_replacements_that_fail_are_not_tried_all_the_time(house):

@@ -222,6 +222,8 @@ def test_variables_and_secrets_deploy_the_current_version(shop):
 def test_settings_of_the_balancer_hold_at_once(shop):
     outcome = shop.environments.configure("shop", settings={"health.path": "/healthz", "sticky": "on"})
     assert outcome.operation is None
+    assert "health.path" in outcome.said
+    assert "Settings changed by me: " in shop.records.history.events("shop")[-1].message
     [pool] = shop.parts.balancer.sections()["shop"].pools
     assert (pool.check.path, pool.sticky) == ("/healthz", True)
     with pytest.raises(NotFound, match="there is no setting"):
@@ -310,6 +312,7 @@ def test_a_plan_can_be_seen_beforehand(shop):
     outcome = shop.environments.deploy("shop", shop.version(), policy="immutable", dry_run=True)
     assert outcome.plan[0] == "1. Have the load balancer run."
     assert any("Start instance i-3 with version v2" in line for line in outcome.plan)
+    assert outcome.plan[-1].endswith("Make 2 instances of version v2 what the environment is.")
     assert outcome.operation is None
     assert shop.world.calls == before
 

@@ -73,7 +73,7 @@ def test_the_release_step():
         ),
         ({"routes": [{"service": "web"}, {"service": "web"}]}, {}, "x-wherry.routes: / is routed twice"),
         ({"routes": 3}, {}, "x-wherry.routes must be"),
-        ({"health": {"interval": "soon"}}, {}, "x-wherry.health.interval: could not convert"),
+        ({"health": {"interval": "soon"}}, {}, "x-wherry.health.interval: 0.1 to 300 seconds"),
         ({"health": {"pth": "/"}}, {}, "x-wherry.health.pth is not known"),
         ({"release": {}}, {}, "x-wherry.release.command must be"),
         ({"release": {"command": "x", "service": "y"}}, {}, "x-wherry.release.service: there is no service y"),

@@ -424,3 +424,20 @@ def test_whatever_is_found_has_a_colour_and_a_cause(found, stats, routed, balanc
         assert one.causes or one.status == "Ok"
         assert all(cause.endswith(".") and "  " not in cause for cause in one.causes)
         assert len(set(one.causes)) == len(one.causes)
+
+
+def test_errors_of_some_instances_are_told_and_those_of_all_are_the_environments():
+    failing = RequestStats(100, (0, 80, 0, 0, 20))
+    words = "20.0 % of the requests are failing with HTTP 5xx."
+    some = five(instance(5, stats=failing), stats=RequestStats(500, (0, 480, 0, 0, 20)))
+    assert some[:3] == (
+        "yellow",
+        "Warning",
+        (
+            "Too many errors or slow answers on 1 out of 5 instances.",
+            f"i-5: {words}",
+            "4.0 % of the requests are failing with HTTP 5xx.",
+        ),
+    )
+    every = judge(facts(*(instance(number, stats=failing) for number in (1, 2)), stats=failing))
+    assert every[:3] == ("red", "Degraded", (words,))

@@ -196,6 +196,10 @@ def test_saved_configurations(records):
     assert [name for name, _ in records.configurations("shop")] == ["small"]
     with pytest.raises(NotFound) as caught:
         records.configuration("shop", "smal")
+    records.remove_configuration("shop", "small")
+    assert records.configurations("shop") == []
+    with pytest.raises(NotFound, match="no saved configuration of shop small"):
+        records.remove_configuration("shop", "small")
     assert caught.value.hint == "did you mean small?"
 
 

@@ -37,7 +37,7 @@ def test_what_people_write_is_understood(written, kept):
     [
         ("min", "a setting is written NAME=VALUE"),
         ("min=0", "min=0: 1 to 100"),
-        ("min=nan", "invalid literal"),
+        ("min=nan", "min=nan: 1 to 100"),
         ("health.interval=nan", "0.1 to 300 seconds"),
         ("batch=0%", "between 1 and 100"),
         ("batch=some", "a count (2) or a percentage (30%)"),

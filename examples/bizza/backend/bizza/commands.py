@@ -7,9 +7,11 @@ import os
 import click
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask, current_app
 from flask.cli import with_appcontext
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.orm import Session
 
 from bizza import database, seed
@@ -32,7 +34,10 @@ def _engine() -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to its newest version; containers that start together take turns."""
+    """Bring the schema to its newest version; containers that start together take turns.
+
+    One that a newer Bizza has made is left as it is, so that an older one can be brought back.
+    """
     configuration = Config()
     configuration.set_main_option("script_location", os.path.join(os.path.dirname(__file__), "..", "migrations"))
     with engine.connect() as connection:
@@ -40,11 +45,22 @@ def migrate(engine: Engine) -> None:
         connection.commit()
         configuration.attributes["connection"] = connection
         try:
-            command.upgrade(configuration, "head")
+            if _is_known(configuration, connection):
+                command.upgrade(configuration, "head")
         finally:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()
+
+
+def _is_known(configuration: Config, connection: Connection) -> bool:
+    """Whether the schema's version is one of ours; says so where it is not."""
+    ours = {one.revision for one in ScriptDirectory.from_config(configuration).walk_revisions()}
+    foreign = sorted({*MigrationContext.configure(connection).get_current_heads()} - ours)
+    connection.rollback()  # what asking has begun: migrations commit only what they begin themselves
+    if foreign:
+        click.echo(f"the schema is at {foreign[0]}, which this version does not know: left as it is")
+    return not foreign
 
 
 def appoint(opened: Session, email: str, password: str, name: str = "Organiser") -> None:

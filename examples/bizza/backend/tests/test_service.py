@@ -6,7 +6,7 @@ import logging
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 from sqlalchemy.exc import OperationalError
 
 from bizza import create_app, database
@@ -58,6 +58,20 @@ def test_prepare_migrates_seeds_and_appoints_and_may_run_again(app, browser, mon
     assert browser("GET", "/speakers").json["total"] == 9
     answer = browser("POST", "/session", {"email": "olga@bizza.example", "password": "correct horse battery"})
     assert answer.json["user"]["role"] == "organiser"
+
+
+def test_a_schema_from_a_newer_version_is_left_as_it_is(app):
+    with app.extensions["engine"].begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    try:
+        done = app.test_cli_runner().invoke(args=["prepare"])
+        assert done.exit_code == 0, done.output
+        assert "the schema is at 9999" in done.output
+        with app.extensions["engine"].connect() as connection:
+            assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "9999"
+    finally:
+        with app.extensions["engine"].begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
 
 
 def test_an_attendee_is_made_organiser_and_keeps_the_password(app, sign_up):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from wherry.base.clock import rfc3339
-from wherry.cli.deploying import FORMAT, parts
-from wherry.cli.flags import Command
+from wherry.base.clock import rfc3339, system_clock
+from wherry.cli.deploying import FORMAT, QUIET, carry_out, parts
+from wherry.cli.flags import Command, Flag
 from wherry.cli.group import dispatch
-from wherry.cli.output import print_list
+from wherry.cli.output import ago, print_list
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.deploy.applications import Applications
+    from wherry.deploy.parts import Parts
 
 __all__ = ["run"]
 
@@ -28,31 +29,59 @@ def _applications() -> Applications:
 
 
 def _list(argv: list[str]) -> int:
-    parsed = Command("wherry app list", "[OPTIONS]", "List applications", (FORMAT,), most=0).parse(argv)
-    rows = [{"Name": one.name, "Created": rfc3339(one.created)} for one in _applications().all()]
-    print_list(rows, [("NAME", "Name"), ("CREATED", "Created")], parsed["format"])
+    parsed = Command("wherry app list", "[OPTIONS]", "List applications", (FORMAT, QUIET), most=0).parse(argv)
+    rows = [{"Name": one.name, **_created(one.created)} for one in _applications().all()]
+    columns = [("NAME", "Name"), ("CREATED", "CreatedSince")]
+    print_list(rows, columns, "{{.Name}}" if parsed["quiet"] else parsed["format"])
     return 0
+
+
+def _created(time: int) -> dict[str, str]:
+    return {"Created": rfc3339(time), "CreatedSince": ago(time, system_clock())}
 
 
 def _versions(argv: list[str]) -> int:
     summary = "List an application's versions, the newest first"
-    parsed = Command("wherry app versions", "[OPTIONS] APPLICATION", summary, (FORMAT,), least=1, most=1).parse(argv)
+    parsed = Command("wherry app versions", "[OPTIONS] APPLICATION", summary, (FORMAT, QUIET), least=1, most=1).parse(
+        argv
+    )
     rows = [
-        {"Label": one.label, "Created": rfc3339(one.created), "Source": one.source[:12], "Message": one.message}
+        {"Label": one.label, **_created(one.created), "Source": one.source[:12], "Message": one.message}
         for one in _applications().versions(parsed.args[0])
     ]
-    columns = [("LABEL", "Label"), ("CREATED", "Created"), ("SOURCE", "Source"), ("MESSAGE", "Message")]
-    print_list(rows, columns, parsed["format"])
+    columns = [("LABEL", "Label"), ("CREATED", "CreatedSince"), ("SOURCE", "Source"), ("MESSAGE", "Message")]
+    print_list(rows, columns, "{{.Label}}" if parsed["quiet"] else parsed["format"])
     return 0
 
 
 def _delete(argv: list[str]) -> int:
     summary = "Forget an application, or one of its versions"
-    parsed = Command("wherry app delete", "APPLICATION[:VERSION]", summary, (), least=1, most=1).parse(argv)
+    flags = (
+        Flag("force", "bool", "Terminate the application's environments first", short="f"),
+        Flag("volumes", "bool", "With --force, remove their volumes too"),
+    )
+    usage = "[OPTIONS] APPLICATION[:VERSION]"
+    parsed = Command("wherry app delete", usage, summary, flags, least=1, most=1).parse(argv)
     application, _, label = parsed.args[0].partition(":")
     if label:
         _applications().remove_version(application, label)
+    elif code := _terminate(application, volumes=parsed["volumes"]) if parsed["force"] else 0:
+        return code
     else:
         _applications().remove(application)
     print(parsed.args[0])
     return 0
+
+
+def _terminate(application: str, *, volumes: bool) -> int:
+    """Take all its environments away, one after another; the exit code."""
+    given = parts()
+    given.records.application(application)
+    for one in given.records.environments(application):
+        if code := _end(given, one.name, volumes=volumes):
+            return code
+    return 0
+
+
+def _end(given: Parts, name: str, *, volumes: bool) -> int:
+    return carry_out(name, lambda facade: facade.terminate(name, volumes=volumes), given=given)

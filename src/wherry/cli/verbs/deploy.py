@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from wherry.cli.deploying import DRY_RUN, PROJECT_FLAGS, carry_out, make_version, only_environment, opened, parts
+from wherry.cli.deploying import (
+    DRY_RUN,
+    MAKING,
+    NO_WAIT,
+    PROJECT_FLAGS,
+    carry_out,
+    make_version,
+    only_environment,
+    opened,
+    parts,
+)
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
@@ -17,7 +27,7 @@ _FLAGS = (
     DRY_RUN,
     Flag("app", "str", "Application, where no environment is named (default: the project's name)"),
     Flag("batch", "str", "How many instances a rolling deployment replaces at once, this time (2, or 30%)"),
-    Flag("no-wait", "bool", "Refuse where another operation is under way, instead of waiting for its end"),
+    NO_WAIT,
     Flag("policy", "str", "How the version replaces the other, this time"),
     Flag("replace-accessories", "bool", "Replace accessories whose definition has changed"),
     Flag("version", "str", "Deploy this version instead of making one"),
@@ -29,8 +39,8 @@ def run(argv: list[str]) -> int:
     parsed = Command("wherry deploy", "[OPTIONS] [ENVIRONMENT]", _SUMMARY, _FLAGS, most=1).parse(argv[1:])
     from wherry.base.errors import InvalidInput
 
-    if parsed["version"] and (parsed["file"] or parsed["label"]):
-        raise InvalidInput("--version deploys what was made before; --file and --label make a version")
+    if parsed["version"] and parsed.given & MAKING:
+        raise InvalidInput(f"--version deploys what was made before; --{min(parsed.given & MAKING)} is for a new one")
     if parsed["dry-run"] and not parsed["version"]:
         raise InvalidInput("--dry-run makes no version", hint="name one: `wherry app versions` lists them")
     return _deploy(parts(), parsed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from wherry.cli.deploying import DRY_RUN, carry_out, opened, pairs, parts, read_secrets
+from wherry.cli.deploying import DRY_RUN, NO_WAIT, carry_out, issue_where_wanted, opened, pairs, parts, read_secrets
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _MESSAGE = Flag("message", "str", "Why, for the history", short="m")
-_NO_WAIT = Flag("no-wait", "bool", "Refuse where another operation is under way, instead of waiting for its end")
 
 
 def run(argv: list[str]) -> int:
@@ -28,7 +27,7 @@ def _parse(argv: list[str], usage: str, summary: str, *flags: Flag, least: int =
 
 def _set(argv: list[str]) -> int:
     flags = (
-        *(DRY_RUN, _MESSAGE, _NO_WAIT),
+        *(DRY_RUN, _MESSAGE, NO_WAIT),
         Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
         Flag("secret", "list", "Secret variable, from a file (NAME=FILE, - for standard input)"),
         Flag("secret-file", "list", "Secret below /run/secrets, from a file (NAME=FILE)"),
@@ -43,7 +42,8 @@ def _set(argv: list[str]) -> int:
     secrets = read_secrets(parsed["secret"], parsed["secret-file"])
     if not (settings or variables or secrets):
         raise UsageError("nothing to set", hint="See 'wherry env set --help'.")
-    return carry_out(
+    given = parts()
+    code = carry_out(
         name,
         lambda facade: facade.configure(
             name,
@@ -54,11 +54,13 @@ def _set(argv: list[str]) -> int:
             dry_run=parsed["dry-run"],
         ),
         wait=not parsed["no-wait"],
+        given=given,
     )
+    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, settings)
 
 
 def _unset(argv: list[str]) -> int:
-    flags = (*(DRY_RUN, _MESSAGE, _NO_WAIT), Flag("env", "list", "Remove this variable or secret", short="e"))
+    flags = (*(DRY_RUN, _MESSAGE, NO_WAIT), Flag("env", "list", "Remove this variable or secret", short="e"))
     summary = "Take settings back to their defaults, and with --env remove variables and secrets"
     parsed = _parse(argv, "[OPTIONS] ENVIRONMENT [SETTING...]", summary, *flags, most=None)
     from wherry.base.errors import UsageError
@@ -79,7 +81,7 @@ def _unset(argv: list[str]) -> int:
 
 def _scale(argv: list[str]) -> int:
     summary = "Have so many instances"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT COUNT", summary, DRY_RUN, _NO_WAIT, least=2, most=2)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT COUNT", summary, DRY_RUN, NO_WAIT, least=2, most=2)
     from wherry.base.errors import InvalidInput
 
     name, count = parsed.args
@@ -94,7 +96,7 @@ def _scale(argv: list[str]) -> int:
 
 def _restart(argv: list[str]) -> int:
     summary = "Restart all instances in place, a batch after the other"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, _NO_WAIT)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, NO_WAIT)
     name, dry = parsed.args[0], parsed["dry-run"]
     return carry_out(name, lambda facade: facade.restart(name, dry_run=dry), wait=not parsed["no-wait"])
 
@@ -102,7 +104,7 @@ def _restart(argv: list[str]) -> int:
 def _rebuild(argv: list[str]) -> int:
     yes = Flag("yes", "bool", "Do not ask", short="y")
     summary = "Make everything anew, accessories included; volumes stay, and nothing answers meanwhile"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, _NO_WAIT, yes)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, NO_WAIT, yes)
     name, dry = parsed.args[0], parsed["dry-run"]
     if not dry and not _agreed(parsed, f"Nothing of {name} will answer until it is rebuilt."):
         return 1
@@ -111,7 +113,7 @@ def _rebuild(argv: list[str]) -> int:
 
 def _rollback(argv: list[str]) -> int:
     to = Flag("to", "int", "Number of the deployment to go back to (default: what ran before)")
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Go back to what ran before", DRY_RUN, _MESSAGE, _NO_WAIT, to)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Go back to what ran before", DRY_RUN, _MESSAGE, NO_WAIT, to)
     name = parsed.args[0]
     return carry_out(
         name,
@@ -122,7 +124,7 @@ def _rollback(argv: list[str]) -> int:
 
 def _swap(argv: list[str]) -> int:
     summary = "Let two environments exchange their hosts in one moment"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT OTHER", summary, DRY_RUN, _NO_WAIT, least=2, most=2)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT OTHER", summary, DRY_RUN, NO_WAIT, least=2, most=2)
     one, other = parsed.args
     dry = parsed["dry-run"]
     return carry_out(one, lambda facade: facade.swap(one, other, dry_run=dry), wait=not parsed["no-wait"])
@@ -130,7 +132,7 @@ def _swap(argv: list[str]) -> int:
 
 def _clone(argv: list[str]) -> int:
     flags = (
-        DRY_RUN,
+        *(DRY_RUN, NO_WAIT),
         Flag("host", "str", "Host name (default: NEW.localhost)"),
         Flag("version", "str", "Version (default: the one that runs)"),
     )
@@ -142,12 +144,13 @@ def _clone(argv: list[str]) -> int:
         lambda facade: facade.clone(
             name, new, host=parsed["host"], version=parsed["version"], dry_run=parsed["dry-run"]
         ),
+        wait=not parsed["no-wait"],
     )
 
 
 def _terminate(argv: list[str]) -> int:
     flags = (
-        *(DRY_RUN, _NO_WAIT),
+        *(DRY_RUN, NO_WAIT),
         Flag("purge", "bool", "Forget its history, logs and backups too"),
         Flag("volumes", "bool", "Remove its volumes too"),
         Flag("yes", "bool", "Do not ask", short="y"),
@@ -190,8 +193,8 @@ def _agreed(parsed: Parsed, warning: str) -> bool:
 
 
 def _restore(argv: list[str]) -> int:
-    parsed = _parse(argv, "ENVIRONMENT", "Bring a terminated environment back")
-    return carry_out(parsed.args[0], lambda facade: facade.restore(parsed.args[0]))
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Bring a terminated environment back", NO_WAIT)
+    return carry_out(parsed.args[0], lambda facade: facade.restore(parsed.args[0]), wait=not parsed["no-wait"])
 
 
 def _abort(argv: list[str]) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from wherry.cli.deploying import (
     DRY_RUN,
+    MAKING,
+    NO_WAIT,
     PROJECT_FLAGS,
     carry_out,
+    issue_where_wanted,
     make_version,
     pairs,
     parts,
@@ -16,14 +19,19 @@ from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wherry.cli.flags import Parsed
+    from wherry.deploy.parts import Parts
+    from wherry.deploy.target import Secret
 
 __all__ = ["run"]
 
 _FLAGS = (
     *PROJECT_FLAGS,
-    DRY_RUN,
+    *(DRY_RUN, NO_WAIT),
     Flag("app", "str", "Application (default: the project's name)"),
+    Flag("config", "str", "Begin with the saved configuration of this title"),
     Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
     Flag("from", "str", "Run this version instead of making one"),
     Flag("host", "str", "Host name (default: NAME.localhost)"),
@@ -47,16 +55,18 @@ def run(argv: list[str]) -> int:
     name = check_name("environment", parsed.args[0])
     if parsed["dry-run"] and not parsed["from"]:
         raise InvalidInput("--dry-run makes no version", hint="name one with --from")
+    if parsed["from"] and parsed.given & MAKING:
+        raise InvalidInput(f"--from takes what was made before; --{min(parsed.given & MAKING)} is for a new version")
     short = [f"{key}={parsed[key]}" for key in ("policy", "min", "max") if key in parsed.given]
     settings = parse_assignments([*parsed["set"], *short])
     variables, secrets = pairs(parsed["env"], "a variable"), read_secrets(parsed["secret"], parsed["secret-file"])
     application, given = parsed["app"] or _project_name(parsed), parts()
-    if name in {one.name for one in given.records.environments(terminated=True)}:
-        from wherry.base.errors import Conflict
-
-        raise Conflict(f"there is an environment {name}, or its history", hint="choose another name")
+    given.records.check_free(name)
+    given.records.check_host(parsed["host"].lower() or f"{name}.localhost")
+    if parsed["config"]:
+        settings, variables = _begin_with(given, application, parsed["config"], settings, variables, secrets)
     version = parsed["from"] or make_version(given, application, parsed)
-    return carry_out(
+    code = carry_out(
         name,
         lambda facade: facade.create(
             name,
@@ -69,8 +79,34 @@ def run(argv: list[str]) -> int:
             message=parsed["message"],
             dry_run=parsed["dry-run"],
         ),
+        wait=not parsed["no-wait"],
         given=given,
     )
+    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, settings)
+
+
+def _begin_with(
+    given: Parts,
+    application: str,
+    title: str,
+    settings: dict[str, str],
+    variables: dict[str, str],
+    secrets: Iterable[Secret],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings and variables over those of a saved configuration. Raises InvalidInput where a secret of it is missing.
+
+    Raises NotFound where there is no such configuration.
+    """
+    from wherry.base.errors import InvalidInput
+    from wherry.deploy.configurations import parse
+
+    saved = parse(given.records.configuration(application, title), title)
+    held = {one.name: one.file for one in secrets}
+    for name, file in (saved.secrets or {}).items():
+        if held.get(name) != file:
+            flag = "--secret-file" if file else "--secret"
+            raise InvalidInput(f"{title} needs the secret {name}", hint=f"give it: {flag} {name}=FILE")
+    return {**(saved.settings or {}), **settings}, {**(saved.variables or {}), **variables}
 
 
 def _project_name(parsed: Parsed) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
-from wherry.base.errors import InvalidInput
+from wherry.base.errors import InvalidInput, UsageError
 from wherry.base.progress import nobody
 from wherry.cli.deploying import opened, parts
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from wherry.cli.flags import Parsed
     from wherry.deploy.target import LogLine
 
 __all__ = ["run", "shown"]
+
+_DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # one of which is set where there is something to show pages on
 
 
 def run(argv: list[str]) -> int:
@@ -23,6 +27,8 @@ def run(argv: list[str]) -> int:
 
 def _logs(argv: list[str]) -> int:
     flags = (
+        Flag("all", "bool", "All lines of everything (as without --tail, --instance and --service)"),
+        Flag("output", "str", "Write an archive (.tar.gz) with a file for each service of each instance", short="o"),
         Flag("follow", "bool", "Go on until interrupted", short="f"),
         Flag("instance", "list", "Only this instance (may be given several times)"),
         Flag("service", "list", "Only this service (may be given several times)"),
@@ -33,6 +39,7 @@ def _logs(argv: list[str]) -> int:
     tail = parsed["tail"]
     if tail != "all" and not (tail.isascii() and tail.isdigit()):
         raise InvalidInput(f'invalid value for "tail": "{tail}"', hint="a number of lines, or all")
+    _check(parsed)
     given = parts()
     given.records.environment(parsed.args[0])
     lines = given.target.logs(
@@ -42,10 +49,25 @@ def _logs(argv: list[str]) -> int:
         instances=parsed["instance"],
         services=parsed["service"],
     )
+    if parsed["output"]:
+        from wherry.cli.logbundle import write_bundle
+
+        count = write_bundle(parsed["output"], parsed.args[0], lines)
+        print(f"{parsed['output']}: {count} log{'' if count == 1 else 's'}")
+        return 0
     for line in lines:
         sys.stdout.buffer.write(shown(line))
         sys.stdout.buffer.flush()
     return 0
+
+
+def _check(parsed: Parsed) -> None:
+    """Raises UsageError where flags contradict each other."""
+    some = parsed.given & {"follow", "instance", "service", "tail"}
+    if parsed["all"] and some - {"follow"}:
+        raise UsageError(f"--all and --{min(some - {'follow'})} contradict each other")
+    if parsed["output"] and parsed["follow"]:
+        raise UsageError("--output and --follow contradict each other")
 
 
 def shown(line: LogLine) -> bytes:
@@ -55,7 +77,13 @@ def shown(line: LogLine) -> bytes:
 
 
 def _open(argv: list[str]) -> int:
-    parsed = Command("wherry env open", "NAME", "Print an environment's address", (), least=1, most=1).parse(argv)
+    summary = "Print an environment's address, and on a desktop show it in the browser"
+    parsed = Command("wherry env open", "NAME", summary, (), least=1, most=1).parse(argv)
     environments = opened(parts(), nobody)
-    print(environments.url(environments.get(parsed.args[0])))
+    url = environments.url(environments.get(parsed.args[0]))
+    print(url, flush=True)
+    if sys.stdout.isatty() and any(os.environ.get(name) for name in _DESKTOP):
+        import webbrowser
+
+        webbrowser.open(url)
     return 0

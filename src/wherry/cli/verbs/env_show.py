@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from wherry.base.clock import rfc3339
+from wherry.base.clock import rfc3339, system_clock
 from wherry.base.progress import nobody
-from wherry.cli.deploying import FORMAT, opened, parts
+from wherry.cli.deploying import FORMAT, QUIET, opened, parts
 from wherry.cli.flags import Command, Flag
-from wherry.cli.output import print_list, render_one
+from wherry.cli.output import ago, print_list, render_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,21 +27,35 @@ def run(argv: list[str]) -> int:
 
 
 def _list(argv: list[str]) -> int:
-    flags = (FORMAT, Flag("all", "bool", "Terminated ones too", short="a"), Flag("app", "str", "Of this application"))
+    flags = (
+        FORMAT,
+        QUIET,
+        Flag("all", "bool", "Terminated ones too", short="a"),
+        Flag("app", "str", "Of this application"),
+    )
     parsed = Command("wherry env list", "[OPTIONS]", "List environments", flags, most=0).parse(argv)
-    environments = opened(parts(), nobody)
+    given = parts()
+    environments = opened(given, nobody)
+    found = environments.all(parsed["app"], terminated=parsed["all"])
+    if parsed["quiet"]:
+        for one in found:
+            print(one.name)
+        return 0
+    from wherry.deploy.assessing import assess
+
     rows = [
         {
             "Name": one.name,
             "Application": one.application,
             "Version": one.version,
             "Status": one.status,
+            "Health": assess(given, one.name).status,
             "Size": one.size,
             "URL": environments.url(one),
         }
-        for one in environments.all(parsed["app"], terminated=parsed["all"])
+        for one in found
     ]
-    names = ("Name", "Application", "Version", "Status", "Size", "URL")
+    names = ("Name", "Application", "Version", "Status", "Health", "Size", "URL")
     print_list(rows, [(one.upper(), one) for one in names], parsed["format"])
     return 0
 
@@ -49,13 +63,19 @@ def _list(argv: list[str]) -> int:
 def _status(argv: list[str]) -> int:
     summary = "Show an environment and its instances"
     parsed = Command("wherry env status", "[OPTIONS] NAME", summary, (FORMAT,), least=1, most=1).parse(argv)
-    status = opened(parts(), nobody).status(parsed.args[0])
-    shown = _shown(status)
+    from wherry.deploy.assessing import assess
+
+    given = parts()
+    status = opened(given, nobody).status(parsed.args[0])
+    health = assess(given, parsed.args[0])
+    shown = {**_shown(status), "Health": health.status, "Color": health.color, "Causes": list(health.causes)}
     if parsed["format"]:
         print(render_one(shown, parsed["format"]))
         return 0
     for key in ("Name", "Application", "Version", "Status", "URL"):
         print(f"{key + ':':<13}{shown[key]}")
+    print(f"{'Health:':<13}{health.status} ({health.color})")
+    print("".join(f"{'':<13}{cause}\n" for cause in health.causes), end="")
     columns = [("INSTANCE", "Name"), ("VERSION", "Version"), ("STATE", "State"), ("WEIGHT", "Weight")]
     print()
     print_list(shown["Instances"], [*columns, ("BALANCER", "Balancer")], "")
@@ -95,7 +115,7 @@ def _instance(one: InstanceStatus) -> dict[str, Any]:
 
 def _history(argv: list[str]) -> int:
     summary = "List an environment's deployments, the newest first"
-    parsed = Command("wherry env history", "[OPTIONS] NAME", summary, (FORMAT,), least=1, most=1).parse(argv)
+    parsed = Command("wherry env history", "[OPTIONS] NAME", summary, (FORMAT, QUIET), least=1, most=1).parse(argv)
     given = parts()
     given.records.environment(parsed.args[0])
     rows = [
@@ -109,13 +129,15 @@ def _history(argv: list[str]) -> int:
             "Seconds": f"{one.seconds:.1f}",
             "Who": one.who,
             "Started": rfc3339(one.started),
+            "StartedSince": ago(one.started, system_clock()),
             "Message": one.message,
             "Cause": one.cause,
         }
         for one in given.records.history.deployments(parsed.args[0])
     ]
-    names = ("Number", "Kind", "From", "To", "Policy", "Result", "Seconds", "Who", "Started", "Message")
-    print_list(rows, [(one.upper(), one) for one in names], parsed["format"])
+    names = ("Number", "Kind", "From", "To", "Policy", "Result", "Seconds", "Who")
+    columns = [*((one.upper(), one) for one in names), ("STARTED", "StartedSince"), ("MESSAGE", "Message")]
+    print_list(rows, columns, "{{.Number}}" if parsed["quiet"] else parsed["format"])
     return 0
 
 
@@ -135,9 +157,15 @@ def _events(argv: list[str]) -> int:
         for one in records.history.events(name, since=since, limit=limit):
             since = one.time
             values = {key.capitalize(): value for key, value in one._asdict().items()} | {"Time": rfc3339(one.time)}
-            line = f"{values['Time']} {one.severity:<5} {one.environment}  {one.message}"
+            when = _time(one.time, following=parsed["follow"])
+            line = f"{when:<22}  {one.severity:<5}  {one.environment}  {one.message}"
             print(render_one(values, parsed["format"]) if parsed["format"] else line, flush=True)
         if not parsed["follow"]:
             return 0
         limit = 0
         time.sleep(_EVENT_SECONDS)
+
+
+def _time(time: int, *, following: bool) -> str:
+    """How long ago, or the second (RFC 3339) where what is printed stays while time goes on."""
+    return rfc3339(time - time % 1_000_000_000) if following else ago(time, system_clock())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from wherry.cli.context import each
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import dispatch
 from wherry.cli.output import print_list
+from wherry.cli.passwords import PASSWORD, read_password
 from wherry.cli.verbs.registry import DATA_FLAGS, opened
 
 TYPE_CHECKING = False
@@ -19,7 +18,6 @@ __all__ = ["run"]
 
 _FORMAT = Flag("format", "str", "table, json, or a Go template")
 _GRANT = Flag("grant", "list", "What it may do: PATTERN=pull,push,delete,admin")
-_PASSWORD = Flag("password-stdin", "bool", "Read the password from standard input")
 
 
 def run(argv: list[str]) -> int:
@@ -33,21 +31,21 @@ def run(argv: list[str]) -> int:
 
 
 def _add_user(argv: list[str]) -> int:
-    flags = (*DATA_FLAGS, _GRANT, _PASSWORD)
+    flags = (*DATA_FLAGS, _GRANT, PASSWORD)
     parsed = Command("wherry registry user add", "[OPTIONS] NAME", "Add a user", flags, least=1, most=1).parse(argv)
     grants = _parse_grants(parsed)
     service = opened(parsed)
-    service.accounts.add_user(parsed.args[0], _read_password(parsed), service.clock())
+    service.accounts.add_user(parsed.args[0], read_password(parsed), service.clock())
     _give(service, parsed.args[0], grants)
     print(parsed.args[0])
     return 0
 
 
 def _password(argv: list[str]) -> int:
-    flags = (*DATA_FLAGS, _PASSWORD)
+    flags = (*DATA_FLAGS, PASSWORD)
     command = Command("wherry registry user passwd", "[OPTIONS] NAME", "Change a password", flags, least=1, most=1)
     parsed = command.parse(argv)
-    opened(parsed).accounts.set_password(parsed.args[0], _read_password(parsed))
+    opened(parsed).accounts.set_password(parsed.args[0], read_password(parsed))
     return 0
 
 
@@ -173,18 +171,3 @@ def _parse_grants(parsed: Parsed) -> list[tuple[str, tuple[str, ...]]]:
 def _give(service: Service, name: str, grants: list[tuple[str, tuple[str, ...]]]) -> None:
     for pattern, actions in grants:
         service.accounts.grant(name, pattern, actions)
-
-
-def _read_password(parsed: Parsed) -> str:
-    if parsed["password-stdin"]:
-        return sys.stdin.read().rstrip("\r\n")
-    from wherry.base.errors import InvalidInput, UsageError
-
-    if not sys.stdin.isatty():
-        raise UsageError("no terminal to ask for the password on", hint="give it with --password-stdin")
-    from getpass import getpass
-
-    password = getpass("Password: ")
-    if getpass("Again: ") != password:
-        raise InvalidInput("the passwords differ")
-    return password

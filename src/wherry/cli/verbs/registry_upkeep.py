@@ -64,6 +64,7 @@ def _stats(argv: list[str]) -> int:
     parsed = Command("wherry registry stats", "[OPTIONS]", "Show what the repositories hold", flags, most=0).parse(argv)
     from wherry.registry.metadata import statistics
 
+    service = opened(parsed)
     rows = [
         {
             "Repository": each.repository,
@@ -72,7 +73,7 @@ def _stats(argv: list[str]) -> int:
             "Blobs": str(each.blobs),
             "Size": human_size(each.size),
         }
-        for each in statistics(opened(parsed).catalog.reading)
+        for each in statistics(service.catalog.reading)
     ]
     columns = [("REPOSITORY", "Repository"), ("TAGS", "Tags"), ("MANIFESTS", "Manifests"), ("BLOBS", "Blobs")]
     print_list(rows, [*columns, ("SIZE", "Size")], parsed["format"])

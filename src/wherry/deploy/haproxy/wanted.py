@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHALLENGES", "MAPS", "Wanted", "WantedServer", "instance_prefix", "server_name", "wanted"]
 
+_IDLE_CONNECTIONS = 1000
 MAPS = ("hosts", "routes", "checks", "codes", "sticky", "challenges")
 CHALLENGES = "/.well-known/acme-challenge/"
 
@@ -84,7 +85,9 @@ def _servers(environment: str, pool: Pool) -> Iterator[tuple[str, WantedServer]]
 def _arguments(server: Server, check: Check) -> str:
     address = f"[{server.address}]" if ":" in server.address else server.address
     interval = max(1, round(check.interval * 1000))
-    return f"{address}:{server.port} check inter {interval} rise {check.healthy} fall {check.unhealthy}"
+    health = f"check inter {interval} rise {check.healthy} fall {check.unhealthy}"
+    # Connections to a server that was added while HAProxy 2.6 runs are used again only where both of these are said.
+    return f"{address}:{server.port} {health} pool-max-conn {_IDLE_CONNECTIONS} pool-purge-delay 5000"
 
 
 def _pool_maps(environment: str, slot: str, pool: Pool, maps: dict[str, dict[str, str]]) -> None:

@@ -2,7 +2,8 @@
 
 The accessories are one project, each instance is another. An instance has networks of its own, in which its services
 find each other by name; services that share a network with an accessory in the model are on that accessory's network
-too, without a name there, so that no instance ever finds another's services. Nothing publishes a port.
+too, without a name there, so that no instance ever finds another's services. Nothing publishes a port. An instance's
+services are told where they are by WHERRY_ENVIRONMENT, WHERRY_INSTANCE and WHERRY_VERSION.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def accessory_project(wish: AccessoryWish) -> Project:
 def instance_project(wish: InstanceWish, accessories: Iterable[str]) -> Project:
     """One copy of the stateless services. `accessories` are the model's other services, which run already."""
     name = project_name(wish.environment, wish.name)
-    project = _project(name, wish.model, wish.services, wish.variables, wish.secrets)
+    project = _project(name, wish.model, wish.services, {**_about(wish), **wish.variables}, wish.secrets)
     shared = _networks_of(wish.model, accessories)
     project = project._replace(
         networks=_instance_networks(project, wish.environment, shared),
@@ -128,6 +129,10 @@ def _project(
         config = _service(model["services"][key], chosen, variables, _for_all(given, model))
         project.services[key] = Service(key, config)
     return project
+
+
+def _about(wish: InstanceWish) -> dict[str, str]:
+    return {"WHERRY_ENVIRONMENT": wish.environment, "WHERRY_INSTANCE": wish.name, "WHERRY_VERSION": wish.version}
 
 
 def _service(

@@ -47,7 +47,8 @@ def test_the_redirect_to_https_is_there_only_with_https_and_names_its_port():
 def test_what_was_applied_is_in_the_files():
     made = files(APPLIED, TLS)
     (name,) = wanted(APPLIED).servers["s1"]
-    assert f"  server {name} 10.0.0.2:80 check inter 5000 rise 2 fall 3 weight 7\n" in made["haproxy.cfg"]
+    pool = "pool-max-conn 1000 pool-purge-delay 5000"
+    assert f"  server {name} 10.0.0.2:80 check inter 5000 rise 2 fall 3 {pool} weight 7\n" in made["haproxy.cfg"]
     rules = wanted(APPLIED).maps["hosts"]["shop.localhost"]
     assert made["hosts.map"] == f"shop.localhost {rules}\n"
     assert made["routes.map"] == f"{rules}/ s1:web:0\n"

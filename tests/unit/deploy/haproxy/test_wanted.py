@@ -26,10 +26,12 @@ def test_servers_and_maps():
     names = [server_name("shop", server, CHECK) for server in SHOP.pools[0].servers]
     assert [name.rsplit(":", 1)[0] for name in names] == ["shop:i-1", "shop:i-2"]
     assert made.servers["t1"] == {
-        names[0]: ("10.0.0.2:80 check inter 1500 rise 2 fall 3", 100),
-        names[1]: ("10.0.0.3:80 check inter 1500 rise 2 fall 3", 0),
+        names[0]: ("10.0.0.2:80 check inter 1500 rise 2 fall 3 pool-max-conn 1000 pool-purge-delay 5000", 100),
+        names[1]: ("10.0.0.3:80 check inter 1500 rise 2 fall 3 pool-max-conn 1000 pool-purge-delay 5000", 0),
     }
-    assert list(made.servers["s2"].values()) == [("[fd00::2]:8000 check inter 5000 rise 2 fall 3", 10)]
+    assert list(made.servers["s2"].values()) == [
+        ("[fd00::2]:8000 check inter 5000 rise 2 fall 3 pool-max-conn 1000 pool-purge-delay 5000", 10)
+    ]
     rules = made.maps["hosts"]["shop.localhost"]
     assert rules.startswith("shop:")
     assert made.maps == {

@@ -62,7 +62,8 @@ def test_an_instance_has_its_stateless_services_and_nothing_that_two_could_not_h
     assert list(project.services) == ["api", "web"]
     web = config(project)
     assert not {"build", "container_name", "ports"} & set(web)
-    assert web["environment"] == {"A": "1", "B": "3", "TOKEN": "t"}
+    about = {"WHERRY_ENVIRONMENT": "shop", "WHERRY_INSTANCE": "i-7", "WHERRY_VERSION": "v3"}
+    assert web["environment"] == {"A": "1", "B": "3", "TOKEN": "t", **about}
     assert list(web["depends_on"]) == ["api"]
     assert web["restart"] == "always"
     assert config(project, "api")["restart"] == "on-failure:3"

@@ -1,0 +1,252 @@
+"""Deployments by the command line: a small real project, real containers, and the balancer before them."""
+
+import copy
+import http.client
+import json
+import shutil
+import signal
+import subprocess
+import tarfile
+
+import pytest
+
+from backends import free_port
+from installation import eventually
+from wherry.base.paths import Layout
+from wherry.deploy.balancer import Listener
+from wherry.deploy.haproxy import HAProxy
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
+
+# Answers with its version, a variable, a secret variable, a secret file and its instance's host name.
+TELL = (
+    "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort=>80, Listen=>9, ReuseAddr=>1) or die; $| = 1;"
+    ' print "version $ENV{VERSION} is up\\n"; while (my $c = $s->accept) { <$c>;'
+    ' my $f = ""; if (open my $h, "<", "/run/secrets/license") { $f = <$h> // ""; chomp $f }'
+    ' my $n = `hostname`; chomp $n; my $code = $ENV{VERSION} eq "sick" ? 500 : 200;'
+    ' print $c "HTTP/1.0 $code X\\r\\n\\r\\n$ENV{VERSION},$ENV{GREETING},$ENV{TOKEN},$f,$n"; close $c }'
+)
+MODEL = {
+    "services": {
+        "web": {
+            "image": "tiny",
+            "command": ["perl", "-e", TELL.replace("$", "$$")],
+            "environment": {"VERSION": "one"},
+            "ports": ["80"],
+            "stop_grace_period": "0s",
+        },
+        "db": {
+            "image": "tiny",
+            "command": ["sh", "-c", "echo db is up; exec sleep 1000"],
+            "volumes": ["data:/data"],
+            "stop_grace_period": "0s",
+        },
+    },
+    "volumes": {"data": {}},
+}
+QUICK = ["--set", "health.interval=0.1", "--set", "health.healthy=1", "--set", "drain=1"]
+
+
+class Commands:
+    """`wherry` in a project's directory, and what the balancer answers for environments."""
+
+    def __init__(self, wherry, directory, port):
+        self.directory, self.port = directory, port
+        self._wherry = copy.copy(wherry)
+        config = directory / "config.toml"
+        config.write_text(f'[balancer]\naddress = "127.0.0.1"\nhttp = {port}\n')
+        self._wherry.environment = {**wherry.environment, "WHERRY_CONFIG": str(config), "USER": "ana"}
+        self._wherry.environment.pop("SUDO_USER", None)
+
+    def __call__(self, *words, code=0, stdin=b""):
+        done = self._wherry(*words, check=False, cwd=self.directory, stdin=stdin)
+        assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.out}\n{done.err}"
+        return done.out if code == 0 else done.err
+
+    def start(self, *words, **options):
+        return self._wherry.start(*words, cwd=self.directory, **options)
+
+    def project(self, version="one", **more):
+        """Write the project as it is to be now: the version that its servers tell, and more of the service."""
+        web = {**MODEL["services"]["web"], "environment": {"VERSION": version}, **more}
+        model = {**MODEL, "name": "shop", "services": {**MODEL["services"], "web": web}}
+        (self.directory / "compose.yaml").write_text(json.dumps(model))
+
+    def get(self, environment):
+        """Status, and the five things that a server tells."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", "/", headers={"Host": f"{environment}.localhost"})
+        answer = connection.getresponse()
+        told = answer.read().decode()
+        connection.close()
+        return answer.status, told.split(",")
+
+    def told(self, environment):
+        """What ten answers tell: each once, without the host's name."""
+        return {tuple(self.get(environment)[1][:4]) for _ in range(10)}
+
+    def rows(self, *words):
+        return [json.loads(line) for line in self(*words, "--format", "json").splitlines()]
+
+    def status(self, environment):
+        return json.loads(self("env", "status", environment, "--format", "json"))
+
+    def steps(self, environment):
+        return [(one["Step"], one["State"]) for one in self.status(environment)["Steps"]]
+
+
+@pytest.fixture(scope="module")
+def balanced(wherry):
+    """The port of a balancer, which is taken away at last; its image's build takes most of the time."""
+    wherry("base", "build", "--if-missing", "haproxy", timeout=800)
+    port = free_port()
+    yield port
+    HAProxy(Layout(wherry.root, wherry.run), Listener("127.0.0.1", port, 0)).stop()
+    shutil.rmtree(f"{wherry.root}/balancer")
+
+
+@pytest.fixture
+def shop(wherry, balanced, tmp_path):
+    made = Commands(wherry, tmp_path, balanced)
+    made.project()
+    yield made
+    for row in made.rows("env", "list", "--all"):
+        made("env", "terminate", "-y", "--volumes", "--purge", row["Name"])
+    for row in made.rows("app", "list"):
+        made("app", "delete", row["Name"])
+    assert made.rows("env", "list", "--all") == []
+
+
+def test_from_a_directory_to_two_instances_to_nothing(shop):
+    said = shop("env", "create", "shop", *QUICK, "--min", "2", "-e", "GREETING=hi")
+    assert "Version v1 runs on 2 instances." in said
+    assert shop.told("shop") == {("one", "hi", "", "")}
+    assert len({shop.get("shop")[1][4] for _ in range(10)}) == 2
+    (row,) = shop.rows("env", "list")
+    assert (row["Name"], row["Version"], row["Status"], row["Size"]) == ("shop", "v1", "Ready", 2)
+    assert row["URL"] == f"http://shop.localhost:{shop.port}"
+    health = json.loads(shop("env", "health", "shop", "--format", "json"))
+    assert (row["Health"], health["Color"], [one["Color"] for one in health["Instances"]]) == (
+        "Ok",
+        "green",
+        ["green"] * 2,
+    )
+    assert health["Requests"] >= 20
+    assert health["Percent2xx"] == "100%"
+
+    shop.project("two")
+    plan = shop("deploy", "--dry-run", "--version", "v1", "shop")
+    assert plan.startswith("1. ")
+    assert shop.told("shop") == {("one", "hi", "", "")}
+    assert "Version v2 runs on 2 instances." in shop("deploy", "-m", "better")
+    assert shop.told("shop") == {("two", "hi", "", "")}
+
+    shop.project("bad", command=["sh", "-c", "echo no such table; exit 7"])
+    said = shop("deploy", "shop", code=1)
+    assert "was taken back" in said
+    assert "no such table" in said
+    assert "Version v2 runs on 2 instances." in said
+    assert shop.told("shop") == {("two", "hi", "", "")}
+
+    assert "Version v1 runs on 2 instances." in shop("env", "rollback", "shop")
+    assert shop.told("shop") == {("one", "hi", "", "")}
+    history = shop.rows("env", "history", "shop")
+    assert [(row["Kind"], row["To"], row["Result"]) for row in history] == [
+        ("rollback", "v1", "succeeded"),
+        ("deploy", "v3", "failed"),
+        ("deploy", "v2", "succeeded"),
+        ("deploy", "v1", "succeeded"),
+    ]
+    assert {row["Who"] for row in history} == {"ana"}
+    assert history[2]["Message"] == "better"
+    assert "no such table" in history[1]["Cause"]
+    logs = shop("env", "logs", "shop")
+    assert "web  | no such table\n" in logs
+    assert "db  | db is up\n" in logs
+    assert shop("env", "logs", "--all", "--output", "logs.tar.gz", "shop").startswith("logs.tar.gz: ")
+    with tarfile.open(shop.directory / "logs.tar.gz") as archive:
+        names = archive.getnames()
+        assert {"shop/i-1/web.log", "shop/i-2/web.log", "shop/accessories/db.log"} <= set(names)
+        (line,) = archive.extractfile("shop/i-1/web.log").read().decode().splitlines()
+    assert line.endswith(" out version one is up")
+    events = [row["Message"] for row in shop.rows("env", "events", "shop")]
+    assert events[0] == "Launch (deployment 1) of version v1, begun by ana."
+    assert shop("app", "versions", "shop", "--format", "{{.Label}}").split() == ["v3", "v2", "v1"]
+
+
+def test_what_an_environment_is_given(shop):
+    (shop.directory / "token").write_text("t0k3n\n")
+    shop("env", "create", "conf", *QUICK)
+    said = shop(
+        *("env", "set", "conf", "health.unhealthy=5", "-e", "GREETING=hello"),
+        *("--secret", "TOKEN=token", "--secret-file", "license=-"),
+        stdin=b"l1cense\n",
+    )
+    assert "Version v1 runs on 1 instance." in said
+    assert shop.told("conf") == {("one", "hello", "t0k3n", "l1cense")}
+    shop("env", "unset", "conf", "health.unhealthy", "-e", "TOKEN", "-e", "GREETING")
+    assert shop.told("conf") == {("one", "", "", "l1cense")}
+    assert shop("env", "set", "conf", "maintenance=on") == "Settings of conf changed: maintenance=on.\n"
+    assert shop.get("conf")[0] == 503
+    shop("env", "unset", "conf", "maintenance")
+    assert shop.get("conf")[0] == 200
+    everything = shop("env", "status", "conf", "--format", "json") + shop("env", "events", "conf")
+    assert "l1cense" not in everything
+
+    kept = shop("env", "config", "get", "conf")
+    assert "secrets:\n  license: file\n" in kept
+    assert shop("env", "config", "save", "conf", "quiet") == "quiet\n"
+    assert "variables: {}\n" in kept
+    (shop.directory / "loud.yaml").write_text(kept.replace("variables: {}", "variables: {GREETING: LOUD}"))
+    shop("env", "config", "put", "conf", "loud.yaml")
+    assert shop.told("conf") == {("one", "LOUD", "", "l1cense")}
+    shop("env", "config", "apply", "conf", "quiet")
+    assert shop.told("conf") == {("one", "", "", "l1cense")}
+    assert shop("env", "config", "get", "conf") == kept
+
+    assert "no count" in shop("env", "scale", "conf", "two", code=1)
+    assert "2 instances" in shop("env", "scale", "conf", "2")
+    before = {one["Name"]: one for one in shop.status("conf")["Instances"]}
+    assert len(before) == 2
+    shop("env", "restart", "conf")
+    assert {one["Name"] for one in shop.status("conf")["Instances"]} == {*before}
+    assert "not between min=1 and max=4" in shop("env", "scale", "conf", "9", code=1)
+
+
+def test_environments_are_swapped_cloned_terminated_and_restored(shop):
+    shop("env", "create", "blue", *QUICK, "-e", "GREETING=b")
+    shop.project("two")
+    shop("env", "create", "green", *QUICK)
+    shop("env", "swap", "blue", "green")
+    assert shop.told("blue") == {("two", "", "", "")}
+    assert shop.told("green") == {("one", "b", "", "")}
+    shop("env", "clone", "blue", "third", "--dry-run")
+    shop("env", "clone", "blue", "third", "--host", "third.localhost")
+    assert shop.told("third") == {("one", "b", "", "")}
+    assert "no terminal" in shop("env", "terminate", "third", code=125)
+    shop("env", "terminate", "-y", "third")
+    assert shop.get("third")[0] == 404
+    assert [row["Name"] for row in shop.rows("env", "list")] == ["blue", "green"]
+    assert "wherry env restore third" in shop("deploy", "third", "--version", "v1", code=1)
+    shop("env", "restore", "third")
+    assert shop.told("third") == {("one", "b", "", "")}
+    assert "has environments" in shop("app", "delete", "shop", code=1)
+    shop("env", "terminate", "-y", "--volumes", "--purge", "third")
+    assert "no environment third" in shop("env", "status", "third", code=1)
+    shop("app", "delete", "--force", "--volumes", "shop")
+    assert shop.get("blue")[0] == 404
+    assert shop("env", "list", "--all", "-q") == ""
+    assert shop("app", "list", "-q") == ""
+
+
+def test_ctrl_c_takes_a_deployment_back(shop):
+    shop("env", "create", "shop", *QUICK)
+    shop.project("sick")
+    with shop.start("deploy", "shop", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: ("Wait until i-2 is healthy", "running") in shop.steps("shop"))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert "was aborted and was taken back: ana aborted it. Version v1 runs on 1 instance." in said
+    assert shop.told("shop") == {("one", "", "", "")}
+    assert shop.rows("env", "history", "shop")[0]["Result"] == "aborted"
