@@ -1,6 +1,7 @@
 """What keeps environments as they are wanted, turn after turn: `wherry serve` calls `turn` every few seconds.
 
-A turn ends what was cut off, looks at everything once, keeps what was measured, tells changes of health, replaces
+The first turn brings back what stands still, as after a reboot; the balancer is started again at any. A turn ends what
+was cut off, looks at everything once, keeps what was measured, tells changes of health, replaces
 instances that stay bad, scales, and begins what is due by the clock. Operations run on threads of their own, one at a
 time for each environment, so that no environment waits for another. Of several processes that do this on one
 installation, one does it, and another one takes over when that ends.
@@ -20,6 +21,7 @@ from wherry.deploy.exclusion import Exclusion
 from wherry.deploy.health import judge
 from wherry.deploy.model import Event
 from wherry.deploy.patience import Patience
+from wherry.deploy.revival import stands_still
 from wherry.deploy.sampling import Sampler
 from wherry.deploy.scaling import Sample, decide, reach_back, rule_of
 from wherry.deploy.schedules import Schedules
@@ -108,6 +110,7 @@ class Control:
         self._schedules = Schedules(parts)
         self._lock = FileLock(f"{parts.layout.locks}/control", wait=False)
         self._holds = False
+        self._revived: set[str] = set()
         self._working: dict[str, threading.Thread] = {}
         self.health: dict[str, EnvironmentHealth] = {}
 
@@ -170,10 +173,20 @@ class Control:
         self._transitions.look(environment, self.health[environment.name])
         if environment.name in self._working or facts.working:
             self._patience.forget(environment.name)
+        elif self._wants_revival(environment):
+            self._begin(environment, lambda doer: doer.revive(environment.name))
         elif facts.operation is not None:
             self._begin(environment, lambda doer: doer.recover(environment.name))
         elif environment.revision and environment.status == "Ready" and not facts.trouble:
             self._mend(facts) or self._scale(facts)
+
+    def _wants_revival(self, environment: Environment) -> bool:
+        """At first whether anything of it stands still, later only whether the balancer does: the rest is mended."""
+        is_known = environment.name in self._revived
+        self._revived.add(environment.name)
+        if not (environment.revision or self._records.journal.pending(environment.name)):
+            return False
+        return not self._parts.balancer.running() if is_known else stands_still(self._parts, environment.name)
 
     def _mend(self, facts: Facts) -> bool:
         """Replace what has been bad for longer than the grace; whether that was begun."""

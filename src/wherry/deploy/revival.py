@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from wherry.deploy.parts import Parts
     from wherry.deploy.target import ObservedInstance, ObservedService
 
-__all__ = ["revive"]
+__all__ = ["revive", "stands_still"]
 
 _STILL = ("created", "exited", "dead")
+
+
+def stands_still(parts: Parts, environment: str) -> bool:
+    """Whether there is something to be started for `revive`."""
+    return not parts.balancer.running() or next(_still(parts, environment), None) is not None
 
 
 def revive(parts: Parts, membership: Membership, environment: str) -> list[tuple[str, str, str]]:

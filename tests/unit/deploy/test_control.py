@@ -199,8 +199,33 @@ def test_replacements_that_fail_are_not_tried_all_the_time(house):
     assert house.names() != ["i-1"]
 
 
+def test_after_a_reboot_the_first_turn_brings_everything_back_in_place(shop):
+    shop.control.close()
+    shop.control = shop.controller()
+    shop.balancer.stop()
+    shop.target.dead.update({("shop", "i-1"): 137, ("shop", "i-2"): 137})
+    shop.turn()
+    assert shop.balancer.running()
+    assert shop.target.dead == {}
+    assert shop.names() == ["i-1", "i-2"]
+    assert [one for one in shop.world.calls if one.startswith("restart")] == ["restart i-1", "restart i-2"]
+
+
+def test_a_balancer_that_does_not_run_is_started_again(shop):
+    shop.turn()
+    shop.balancer.stop()
+    shop.turn()
+    assert shop.balancer.running()
+    assert shop.events("The load balancer did not run") == ["The load balancer did not run and was started."]
+
+
+def unavailable():
+    raise Unavailable("its port is taken")
+
+
 def test_nothing_is_replaced_while_the_balancer_does_not_run(shop):
     shop.balancer.stop()
+    shop.balancer.ensure = unavailable
     shop.turn(times=10)
     assert shop.names() == ["i-1", "i-2"]
     assert shop.control.health["shop"].status == "Severe"
