@@ -92,8 +92,12 @@ def load(rootfs, argv, env):
     return archive.wait() == 0 and done.returncode == 0
 
 
+def wherry_program():
+    return shutil.which("wherry") or os.path.join(HERE, "..", ".venv", "bin", "wherry")
+
+
 def wherry(directory):
-    program = shutil.which("wherry") or os.path.join(HERE, "..", ".venv", "bin", "wherry")
+    program = wherry_program()
     env = {**os.environ, "WHERRY_ROOT": storage(directory, "wherry"), "WHERRY_RUN": f"{directory}/wherry-run"}
     with open(f"{directory}/Dockerfile.base", "w") as file:
         file.write('FROM scratch\nCOPY rootfs/ /\nCMD ["sh"]\n')

@@ -2,9 +2,10 @@
 
     python bench/load.py --port 80 --host shop.localhost --rate 200 --seconds 30 [--fresh] [--path /slow]
 
-Every request that does not end with a 2xx or 3xx status and a whole body is counted as failed, with what happened to
-it; nothing is tried again. With `--fresh` each request has a connection of its own, otherwise connections are kept and
-used again. Ends early at SIGTERM or SIGINT; prints one JSON object.
+Every request that does not end with a 2xx or 3xx status and a whole body is counted as failed, with when it ended, what
+happened to it and, with `--mark`, how the body began; nothing is tried again. With `--fresh` each request has a
+connection of its own, otherwise connections are kept and used again. Ends early at SIGTERM or SIGINT; prints one JSON
+object.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Load:
         self.failures: Counter[str] = Counter()
         self.bodies: Counter[str] = Counter()
         self.first_seen: dict[str, float] = {}
+        self.last_seen: dict[str, float] = {}
+        self.failed: list[tuple[float, str]] = []
         self.latencies: list[float] = []
         connection = "close" if options.fresh else "keep-alive"
         lines = (f"GET {options.path} HTTP/1.1", f"Host: {options.host}", f"Connection: {connection}", "", "")
@@ -59,16 +62,21 @@ class Load:
         try:
             status, body = await asyncio.wait_for(self._ask(), self._options.timeout)
         except (OSError, EOFError, ValueError) as error:
-            self.failures[f"{type(error).__name__}: {error}"] += 1
+            self._fail(f"{type(error).__name__}: {error}".partition(": bytearray")[0])
             return
+        mark = body[: self._options.mark].decode(errors="replace").strip() if self._options.mark else ""
         if not 200 <= status < 400:
-            self.failures[f"status {status}"] += 1
+            self._fail(f"status {status} {mark}".strip())
             return
         self.good += 1
         self.latencies.append(time.monotonic() - began)
-        mark = body[: self._options.mark].decode(errors="replace").strip() if self._options.mark else ""
         self.bodies[mark] += 1
-        self.first_seen.setdefault(mark, time.time())
+        self.last_seen[mark] = time.time()
+        self.first_seen.setdefault(mark, self.last_seen[mark])
+
+    def _fail(self, kind: str) -> None:
+        self.failures[kind] += 1
+        self.failed.append((time.time(), kind))
 
     async def _ask(self) -> tuple[int, bytes]:
         reader, writer = (
@@ -94,10 +102,12 @@ class Load:
         return {
             "sent": self.sent,
             "good": self.good,
-            "failed": sum(self.failures.values()),
+            "failed": len(self.failed),
             "failures": dict(self.failures),
+            "failed_at": self.failed,
             "bodies": dict(self.bodies),
             "first_seen": self.first_seen,
+            "last_seen": self.last_seen,
             "milliseconds": at,
         }
 
