@@ -86,9 +86,9 @@ def wherry(environment, *arguments, check=True):
     ).stdout
 
 
-def requests_per_second(port, seconds, connections, close):
+def requests_per_second(port, seconds, connections, close, host="bench.localhost"):
     header = ["-H", "Connection: close"] if close else []
-    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", "Host: bench.localhost", *header]
+    argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-H", f"Host: {host}", *header]
     said = subprocess.run([*argv, f"http://127.0.0.1:{port}/"], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in said or (not close and "Socket errors" in said):
         raise SystemExit(said)
@@ -144,13 +144,13 @@ def measure(directory, options):
         balancer.stop()
 
 
-def compare(by_hand, port, options):
+def compare(by_hand, port, options, host="bench.localhost"):
     print("| what | hand-written | Wherry's | ratio |\n|---|---|---|---|")
     for close, connections in ((False, 16), (False, 100), (True, 16)):
         figures = {by_hand: [], port: []}
         for _ in range(options.rounds):
             for each in figures:
-                figures[each].append(requests_per_second(each, options.seconds, connections, close))
+                figures[each].append(requests_per_second(each, options.seconds, connections, close, host))
         theirs, ours = statistics.median(figures[by_hand]), statistics.median(figures[port])
         kind = "a connection each" if close else "keep-alive"
         print(f"| requests/s, {connections} at once, {kind} | {theirs:,.0f} | {ours:,.0f} | {ours / theirs:.2f} |")
