@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 from wherry.base.errors import InvalidInput, OperationFailed
+from wherry.base.files import ensure_directory, remove_tree
+from wherry.deploy.tail import Tail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +30,6 @@ PHASES = ("prebuild", "predeploy", "postdeploy")
 DIRECTORY = ".platform/hooks"
 _LARGEST = 1 << 20
 _LAST_LINES = 5
-_TAIL = 4096
 _PIPE, _CHUNK = 1 << 20, 1 << 16
 _STARTS = (b"#!", b"\x7fELF")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -82,30 +84,35 @@ def run_hooks(
     variables: Mapping[str, str],
     output: Callable[[bytes], None],
     timeout: float,
+    directory: str,
 ) -> None:
     """Run the hooks of a phase; `output` gets what they write as they write it, both streams together.
 
-    They see `variables` beside PATH, HOME and LANG, and share an empty directory, which is gone afterwards. What a hook
-    leaves running is killed. They end with this process. `timeout` (s) is for all of them together.
+    They see `variables` beside PATH, HOME and LANG, and share an empty directory below `directory`, which is made anew
+    (what a killed run left of it goes first) and gone afterwards; nobody else may use it meanwhile. What a hook leaves
+    running is killed. They end with this process. `timeout` (s) is for all of them together.
     Raises OperationFailed with the hook, its exit code and its last lines.
     """
     from base64 import b64decode
-    from tempfile import TemporaryDirectory
     from time import monotonic
 
     hooks: dict[str, str] = (model.get(KEY) or {}).get(phase) or {}
     deadline = monotonic() + timeout
     environment = {"PATH": _PATH, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", **variables}
-    with TemporaryDirectory(prefix="wherry-hooks-", ignore_cleanup_errors=True) as directory:
-        for place in ("hooks", "work"):
-            os.mkdir(f"{directory}/{place}")
+    remove_tree(directory)
+    try:
+        for place in ("", "/hooks", "/work"):
+            ensure_directory(directory + place, 0o700)
         for name in sorted(hooks):
             path = f"{directory}/hooks/{name}"
             _write_program(path, b64decode(hooks[name]))
-            last = bytearray()
-            code = _run(path, environment, _keeping_last(output, last), deadline)
+            tail = Tail(output)
+            code = _run(path, environment, tail, deadline)
             if code != 0:
-                raise OperationFailed(_failure(f"{phase} hook {name}", code, timeout, last))
+                raise OperationFailed(_failure(f"{phase} hook {name}", code, timeout, tail.last(_LAST_LINES)))
+    finally:
+        with suppress(OSError):  # somebody who left the hook's session may write there still: it goes the next time
+            remove_tree(directory)
 
 
 def _write_program(path: str, data: bytes) -> None:
@@ -116,22 +123,12 @@ def _write_program(path: str, data: bytes) -> None:
     run((require("install"), "-m", "700", "/dev/stdin", path), stdin=data)
 
 
-def _keeping_last(output: Callable[[bytes], None], last: bytearray) -> Callable[[bytes], None]:
-    def write(data: bytes) -> None:
-        last.extend(data)
-        del last[:-_TAIL]
-        output(data)
-
-    return write
-
-
-def _failure(what: str, code: int | None, timeout: float, last: bytearray) -> str:
+def _failure(what: str, code: int | None, timeout: float, last: str) -> str:
     if code is None:
         how = f"had not ended after {timeout:g} s and was stopped"
     else:
         how = f"failed with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
-    lines = last.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]
-    return f"the {what} {how}{': ' if lines else ''}{' / '.join(one.strip() for one in lines)}"
+    return f"the {what} {how}{': ' if last else ''}{last}"
 
 
 def _run(path: str, environment: dict[str, str], output: Callable[[bytes], None], deadline: float) -> int | None:

@@ -7,6 +7,7 @@ from wherry.deploy.cron import run_name
 from wherry.deploy.membership import Membership
 from wherry.deploy.sections import address_of
 from wherry.deploy.settings import Settings
+from wherry.deploy.tail import Tail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["perform"]
 
-_LAST_BYTES, _LAST_LINES = 4096, 3
+_LAST_LINES = 3
 
 
 def perform(parts: Parts, name: str, job: Job, time: int) -> str:
@@ -122,17 +123,12 @@ def _command(parts: Parts, environment: Environment, job: Job) -> str:
 
     name = run_name(job.name)
     wish = Membership(parts).instance_wish(environment.name, name, environment.revision)
-    last = bytearray()
-
-    def output(data: bytes) -> None:
-        last.extend(data)
-        del last[:-_LAST_BYTES]
-
-    code = parts.target.release(Release(wish, job.service, job.command, job.timeout, name), output)
-    lines = [one.strip() for one in last.decode(errors="replace").strip().splitlines()[-_LAST_LINES:]]
+    tail = Tail()
+    code = parts.target.release(Release(wish, job.service, job.command, job.timeout, name), tail)
+    last = tail.last(_LAST_LINES)
     if code:
-        raise OperationFailed(f"it ended with exit code {code}{': ' if lines else ''}{' / '.join(lines)}")
-    return " / ".join(lines)
+        raise OperationFailed(f"it ended with exit code {code}{': ' if last else ''}{last}")
+    return last
 
 
 # --- a backup

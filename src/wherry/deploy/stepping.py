@@ -7,6 +7,7 @@ from wherry.base.progress import Output, Warned, nobody
 from wherry.base.values import NamedTuple
 from wherry.deploy import steps
 from wherry.deploy.settings import Settings
+from wherry.deploy.tail import Tail
 from wherry.deploy.target import Release
 
 TYPE_CHECKING = False
@@ -77,17 +78,20 @@ class Stepping(NamedTuple):
             "WHERRY_DEPLOYMENT": str(self.operation.wish.deployment),
         }
         variables = {**wish.variables, **secrets, **about}
-        run_hooks(wish.model, step.phase, variables, self._output(task), self._settings.number("timeout"))
+        directory = f"{self.parts.layout.root}/environments/{self._environment}/hooks"
+        timeout = self._settings.number("timeout")
+        run_hooks(wish.model, step.phase, variables, self._output(task), timeout, directory)
 
     def _run_release(self, step: steps.RunRelease, task: str) -> None:
         extension = self.membership.extension_of(self._environment, step.revision)
         said = extension.release
         assert said is not None
         wish = self.membership.instance_wish(self._environment, "release", step.revision)
-        lines = _Tail(self._output(task))
-        code = self.parts.target.release(Release(wish, said.service, said.command, said.timeout), lines)
+        tail = Tail(self._output(task))
+        code = self.parts.target.release(Release(wish, said.service, said.command, said.timeout), tail)
         if code:
-            raise OperationFailed(f"the release step ended with exit code {code}{lines.last()}")
+            last = tail.last(1)
+            raise OperationFailed(f"the release step ended with exit code {code}{': ' if last else ''}{last}")
 
     def _output(self, task: str) -> Callable[[bytes], None]:
         return lambda data: self.progress(Output(task, 1, data))
@@ -134,10 +138,8 @@ class Stepping(NamedTuple):
 
     def _settle(self, step: steps.Settle, task: str) -> None:
         del task
-        values: dict[str, int] = {"revision": step.revision, "size": step.size}
-        if not step.revision:
-            del values["size"]
-        self.parts.records.change_environment(self._environment, **values)
+        size = {"size": step.size} if step.revision else {}
+        self.parts.records.change_environment(self._environment, revision=step.revision, **size)
         self.membership.hold(self._environment)
 
     def _exchange(self, step: steps.Exchange, task: str) -> None:
@@ -157,23 +159,6 @@ class Stepping(NamedTuple):
         self.parts.target.terminate(self._environment, nobody, volumes=step.volumes)
         for one in self.parts.records.instances(self._environment):
             self.parts.records.remove_instance(self._environment, one.name)
-
-
-class _Tail:
-    """Passes output on and keeps the end of it."""
-
-    def __init__(self, output: Callable[[bytes], None]) -> None:
-        self._output = output
-        self._kept = b""
-
-    def __call__(self, data: bytes) -> None:
-        self._kept = (self._kept + data)[-4096:]
-        self._output(data)
-
-    def last(self) -> str:
-        """The last line, to stand after a sentence; empty where there is none."""
-        lines = self._kept.decode(errors="replace").strip().splitlines()
-        return f": {lines[-1].strip()}" if lines else ""
 
 
 def _and(names: list[str]) -> str:

@@ -59,6 +59,7 @@ class Versions:
 
     def __init__(self, layout: Layout) -> None:
         self._engine = WherryEngine(layout)
+        self._root = layout.root
 
     def build(self, options: ProjectOptions, owner: str, progress: Sink, warn: Warn = lambda _: None) -> Content:
         """The content of a version from the project that `options` find; its images are kept for `owner`.
@@ -92,8 +93,10 @@ class Versions:
         hooks = read_hooks(directory, warn)
         if "prebuild" in hooks:
             seen = {"WHERRY_SOURCE": directory, "WHERRY_VERSION": owner.rpartition("/")[2]}
+            variables = {**options.environment, **seen}
+            place = f"{self._root}/deploy/prebuild/{owner}"
             with _told("hooks.prebuild", "Running prebuild hooks", progress) as output:
-                run_hooks({HOOKS: hooks}, "prebuild", {**options.environment, **seen}, output, _PREBUILD_TIMEOUT)
+                run_hooks({HOOKS: hooks}, "prebuild", variables, output, _PREBUILD_TIMEOUT, place)
         return hooks
 
     def _pin(self, project: Project, owner: str) -> dict[str, str]:

@@ -109,7 +109,7 @@ def test_prebuild_hooks_make_what_is_built_and_the_others_are_kept(versions, tmp
     assert next(one.data for one in events if isinstance(one, Output)) == b"making v9 for me\n"
     (tmp_path / ".platform/hooks/predeploy/greet").unlink()
     said = bytearray()
-    run_hooks(content.model, "predeploy", {}, said.extend, 10)
+    run_hooks(content.model, "predeploy", {}, said.extend, 10, str(tmp_path / "place"))
     assert said == b"hello\n"
     assert phases(content.model) == {"prebuild", "predeploy"}
 
