@@ -30,6 +30,7 @@ __all__ = [
     "NO_WAIT",
     "PROJECT_FLAGS",
     "QUIET",
+    "VALUE_FLAGS",
     "Watched",
     "carry_out",
     "issue_where_wanted",
@@ -48,6 +49,11 @@ DRY_RUN = Flag("dry-run", "bool", "Print the plan, and do nothing")
 FORMAT = Flag("format", "str", "table, json, or a Go template")
 NO_WAIT = Flag("no-wait", "bool", "Refuse where another operation is under way, instead of waiting for its end")
 QUIET = Flag("quiet", "bool", "Show only names", short="q")
+VALUE_FLAGS = (
+    Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
+    Flag("secret", "list", "Secret variable, from a file (NAME=FILE, - for standard input)"),
+    Flag("secret-file", "list", "Secret below /run/secrets, from a file (NAME=FILE)"),
+)
 PROJECT_FLAGS = (
     Flag("base-fallback", "str", "What serves for a base that cannot be fetched (none, distro)"),
     Flag("file", "list", "Compose configuration files (- for standard input)", short="f"),
@@ -149,7 +155,7 @@ def _shown(name: str, given: Parts) -> Iterator[tuple[Sink, Callable[[str], None
     from wherry.deploy.status import take_status
 
     def look() -> Status:
-        return take_status(given, name, working=True)
+        return take_status(given, name, is_held=lambda _: True)
 
     before = _ASIDE.sink
     with Picture(sys.stderr, look, colours=not os.environ.get("NO_COLOR")) as picture:

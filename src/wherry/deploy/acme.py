@@ -15,7 +15,6 @@ from wherry.base.files import atomic_write, ensure_directory, read_text, remove_
 from wherry.base.locks import FileLock
 from wherry.base.values import NamedTuple
 from wherry.deploy.membership import Membership
-from wherry.deploy.model import Event
 from wherry.deploy.settings import Settings
 from wherry.deploy.tls import covers, keep, keep_challenges, kept
 
@@ -140,7 +139,7 @@ def _issue(parts: Parts, name: str, hosts: tuple[str, ...], authority: Issuer | 
         _note_failure(parts, name, hosts, error)
         raise
     remove_if_exists(_attempt_path(parts.layout, name))
-    _tell(parts, name, "INFO", f"Certificate for {_and(hosts)} issued; it is valid until {_time(facts.ends)}.")
+    parts.records.tell(name, "INFO", f"Certificate for {_and(hosts)} issued; it is valid until {_time(facts.ends)}.")
     return facts
 
 
@@ -186,12 +185,7 @@ def _note_failure(parts: Parts, name: str, hosts: tuple[str, ...], error: Wherry
     words = (
         f"No certificate for {_and(hosts)} was issued: {error.message}. The next attempt is at {_time(again)}.{holds}"
     )
-    _tell(parts, name, "ERROR" if expired or found is None else "WARN", words)
-
-
-def _tell(parts: Parts, name: str, severity: str, words: str) -> None:
-    found = parts.records.environment(name)
-    parts.records.history.tell(Event(0, name, severity, words, found.application, found.version))
+    parts.records.tell(name, "ERROR" if expired or found is None else "WARN", words)
 
 
 def _attempt_path(layout: Layout, name: str) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wherry.deploy.sections import Endpoint
     from wherry.deploy.target import ObservedInstance, ObservedService
 
-__all__ = ["admit", "complaint"]
+__all__ = ["admit", "hopelessness"]
 
 _RESTARTS = 3  # after which a container is not expected to stay up any more
 _LONGEST = 1.0  # seconds between two questions, whatever the interval of health checks
@@ -43,7 +43,7 @@ def admit(parts: Parts, membership: Membership, environment: str, instance: str,
         hopeless = hopelessness(observed)
         if settings.on("ignore-health") and not hopeless:
             return
-        reason = hopeless or complaint(parts, observed, asked, found.host)
+        reason = hopeless or _complaint(parts, observed, asked, found.host)
         good = 0 if reason else good + 1
         if hopeless or (reason and parts.clock() / 1e9 > deadline):
             raise OperationFailed(
@@ -86,7 +86,7 @@ def _end(service: ObservedService) -> str:
     return ""
 
 
-def complaint(parts: Parts, observed: ObservedInstance | None, asked: Sequence[Endpoint], host: str) -> str:
+def _complaint(parts: Parts, observed: ObservedInstance | None, asked: Sequence[Endpoint], host: str) -> str:
     """What is wrong with an instance at this moment; empty for nothing. Its routed services are asked."""
     for one in observed.services if observed else ():
         if one.status not in ("running", "exited"):

@@ -9,6 +9,7 @@ from wherry.base.progress import nobody
 from wherry.base.values import NamedTuple
 from wherry.deploy.ailments import InstanceFacts
 from wherry.deploy.health import Facts, Machine, judge
+from wherry.deploy.routing import by_instance
 from wherry.deploy.traffic import RequestStats, summarize
 
 TYPE_CHECKING = False
@@ -77,9 +78,7 @@ def gather(parts: Parts, environment: Environment, look: Look) -> Facts:
     records, name = parts.records, environment.name
     operation = records.journal.pending(name)
     observed = {one.name: one for one in look.observed}
-    states: dict[str, list[ServerState]] = {}
-    for state in look.states:
-        states.setdefault(state.instance, []).append(state)
+    states = by_instance(look.states)
     return Facts(
         environment,
         parts.clock() / 1e9,

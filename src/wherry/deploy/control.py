@@ -1,10 +1,10 @@
 """What keeps environments as they are wanted, turn after turn: `wherry serve` calls `turn` every few seconds.
 
 The first turn brings back what stands still, as after a reboot; the balancer is started again at any. A turn ends what
-was cut off, looks at everything once, keeps what was measured, tells changes of health, replaces
-instances that stay bad, scales, and begins what is due by the clock. Operations run on threads of their own, one at a
-time for each environment, so that no environment waits for another. Of several processes that do this on one
-installation, one does it, and another one takes over when that ends.
+was cut off, looks at everything once, keeps what was measured, tells changes of health, replaces instances that stay
+bad, scales, and begins what is due by the clock. Operations run on threads of their own, one at a time for each
+environment, so that no environment waits for another. Of several processes that do this on one installation, one does
+it, and another one takes over when that ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from wherry.deploy.assessing import read_machine
 from wherry.deploy.environments import Environments
 from wherry.deploy.exclusion import Exclusion
 from wherry.deploy.health import judge
-from wherry.deploy.model import Event
 from wherry.deploy.patience import Patience
 from wherry.deploy.revival import stands_still
 from wherry.deploy.sampling import Sampler
@@ -173,20 +172,21 @@ class Control:
         self._transitions.look(environment, self.health[environment.name])
         if environment.name in self._working or facts.working:
             self._patience.forget(environment.name)
-        elif self._wants_revival(environment):
+        elif self._wants_revival(facts):
             self._begin(environment, lambda doer: doer.revive(environment.name))
         elif facts.operation is not None:
             self._begin(environment, lambda doer: doer.recover(environment.name))
         elif environment.revision and environment.status == "Ready" and not facts.trouble:
             self._mend(facts) or self._scale(facts)
 
-    def _wants_revival(self, environment: Environment) -> bool:
+    def _wants_revival(self, facts: Facts) -> bool:
         """At first whether anything of it stands still, later only whether the balancer does: the rest is mended."""
+        environment = facts.environment
         is_known = environment.name in self._revived
         self._revived.add(environment.name)
-        if not (environment.revision or self._records.journal.pending(environment.name)):
+        if not (environment.revision or facts.operation):
             return False
-        return not self._parts.balancer.running() if is_known else stands_still(self._parts, environment.name)
+        return not facts.balancer if is_known else stands_still(self._parts, environment.name)
 
     def _mend(self, facts: Facts) -> bool:
         """Replace what has been bad for longer than the grace; whether that was begun."""
@@ -259,15 +259,4 @@ class Control:
         thread.start()
 
     def _tell(self, environment: Environment, severity: str, words: str, instance: str = "") -> None:
-        self._records.history.tell(
-            Event(
-                0,
-                environment.name,
-                severity,
-                words,
-                environment.application,
-                environment.version,
-                environment.revision,
-                instance,
-            )
-        )
+        self._records.tell(environment.name, severity, words, deployment=environment.revision, instance=instance)

@@ -14,11 +14,11 @@ from wherry.base.values import NamedTuple
 from wherry.deploy.exclusion import Exclusion
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.intents import Intent, Intents
-from wherry.deploy.model import Deployment, Environment, Event, check_name
+from wherry.deploy.model import Deployment, Environment, check_name
 from wherry.deploy.operations import Operations
 from wherry.deploy.plan import plan_swap
 from wherry.deploy.sections import hosts_of
-from wherry.deploy.settings import Settings, parse_assignments
+from wherry.deploy.settings import Settings, check_settings
 from wherry.deploy.status import take_status, url_of
 from wherry.deploy.steps import sentences
 from wherry.deploy.telling import outcome as told
@@ -83,7 +83,7 @@ class Environments:
 
     def status(self, name: str) -> Status:
         """All of it. Raises NotFound."""
-        return take_status(self._parts, name, working=self._exclusion.is_held(name))
+        return take_status(self._parts, name, is_held=self._exclusion.is_held)
 
     # --- operations on what instances are made of
 
@@ -102,9 +102,7 @@ class Environments:
     ) -> Outcome:
         """A new environment that runs a version. Raises Conflict where name or host are taken."""
         check_name("environment", name)
-        given = Settings({}).with_changes(
-            parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
-        )
+        given = Settings({}).with_changes(check_settings(settings or {}))
         host = (host or f"{name}.localhost").lower()
         new = Environment(
             name, application, host, self._parts.clock(), settings=given.given, size=max(1, given.count("min"))
@@ -156,7 +154,7 @@ class Environments:
         `removed` are variables and secrets. A setting with an empty value goes back to its default. Raises NotFound and
         InvalidInput for settings, NotFound for what is to be removed and is not there.
         """
-        changes = parse_assignments(f"{key}={value}" for key, value in (settings or {}).items())
+        changes = check_settings(settings or {})
         gone, said = tuple(removed), ""
 
         def intend(environment: Environment) -> Intent | None:
@@ -165,16 +163,18 @@ class Environments:
             changed = environment._replace(settings=given.given)
             if "tls" in changes and environment.revision:
                 self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
+            size, intent = given.clamped(environment.size), None
+            if variables or secrets or gone:
+                resized = changed._replace(size=size)
+                intent = self._intents.reconfigure(resized, variables or {}, secrets, gone, message)
+            if intent is None and environment.revision and size != environment.size:
+                intent = self._intents.scale(changed, size)
             said = settings_changed(environment.settings, given.given)
             if said and not dry_run:
                 self._records.change_environment(name, settings=given.given)
                 self._operations.membership.hold(name)
-                words = f"Settings changed by {self._who or 'somebody'}: {said}."
-                self._records.history.tell(Event(0, name, "INFO", words, environment.application, environment.version))
-            if variables or secrets or gone:
-                return self._intents.reconfigure(changed, variables or {}, secrets, gone, message)
-            size = max(given.count("min"), min(environment.size, given.count("max")))
-            return self._intents.scale(changed, size) if size != environment.size and environment.revision else None
+                self._records.tell(name, "INFO", f"Settings changed by {self._who or 'somebody'}: {said}.")
+            return intent
 
         outcome = self._operate(name, intend, dry_run=dry_run)
         if said and dry_run:
@@ -207,10 +207,7 @@ class Environments:
     def mend(self, name: str, dead: Mapping[str, str], *, dry_run: bool = False) -> Outcome:
         """Replace instances that are dead (each with why), and what is missing of the wanted size."""
 
-        def intend(environment: Environment) -> Intent | None:
-            return self._intents.mend(environment, dead)
-
-        return self._operate(name, intend, dry_run=dry_run, dead=dead)
+        return self._operate(name, lambda one: self._intents.mend(one, dead), dry_run=dry_run, dead=dead)
 
     def restart(self, name: str, *, dry_run: bool = False) -> Outcome:
         """Restart all instances in place, a batch after the other."""

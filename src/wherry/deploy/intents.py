@@ -13,7 +13,7 @@ from wherry.deploy.plan import (
     plan_swap,
     plan_termination,
 )
-from wherry.deploy.settings import Settings, parse_assignments
+from wherry.deploy.settings import Settings, check_settings
 from wherry.deploy.steps import Settle
 from wherry.deploy.wish import Wish
 
@@ -91,8 +91,8 @@ class Intents:
         revision = self._records.revision(environment.name, base)._replace(number=0, version=version)
         secrets = self._records.secrets(environment.name, base)
         given = {name: value for name, value in (("policy", policy), ("batch", batch)) if value}
-        checked = parse_assignments(f"{name}={value}" for name, value in given.items())
-        changed = environment._replace(settings=Settings(environment.settings).with_changes(checked).given)
+        settings = Settings(environment.settings).with_changes(check_settings(given))
+        changed = environment._replace(settings=settings.given)
         return self._deployment(changed, "deploy", revision, secrets, message, replace=replace)
 
     def rollback(self, environment: Environment, to: int, message: str) -> Intent:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from wherry.base.locks import FileLock
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.plan import Member
+from wherry.deploy.routing import by_instance
 from wherry.deploy.sections import build_section, hosts_of, with_last_addresses
 from wherry.deploy.settings import Settings
-from wherry.deploy.target import AccessoryWish, InstanceWish
+from wherry.deploy.target import AccessoryWish, InstanceWish, Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from wherry.deploy.model import Version
     from wherry.deploy.parts import Parts
     from wherry.deploy.routing import Section
-    from wherry.deploy.target import ObservedInstance, Secret
+    from wherry.deploy.target import ObservedInstance
 
 __all__ = ["Membership"]
 
@@ -41,9 +42,7 @@ class Membership:
     def members(self, environment: str, dead: Collection[str] = ()) -> list[Member]:
         """All instances as they are found; those that are `dead` or that the balancer calls so are not healthy."""
         observed = self._observed(environment)
-        states: dict[str, set[str]] = {}
-        for state in self._parts.balancer.states(environment):
-            states.setdefault(state.instance, set()).add(state.status)
+        states = by_instance(self._parts.balancer.states(environment))
         return [
             Member(
                 row.name,
@@ -51,7 +50,7 @@ class Membership:
                 row.weight,
                 row.draining,
                 running=_runs(observed.get(row.name)),
-                healthy=row.name not in dead and _DOWN not in states.get(row.name, ()),
+                healthy=row.name not in dead and all(one.status != _DOWN for one in states.get(row.name, ())),
             )
             for row in self._records.instances(environment)
         ]
@@ -160,8 +159,6 @@ class Membership:
 
     def _secrets(self, environment: str, revision: int, version: Version) -> tuple[Secret, ...]:
         """The version's own, and those of the environment, which take their place where they have the same name."""
-        from wherry.deploy.target import Secret
-
         found = {name: Secret(name, value, file=True) for name, value in self._records.version_secrets(version).items()}
         return tuple({**found, **{one.name: one for one in self._records.secrets(environment, revision)}}.values())
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from wherry.base.errors import WherryError
 from wherry.base.progress import Finished, Started, nobody, serialized
 from wherry.deploy.membership import Membership
-from wherry.deploy.model import Event
 from wherry.deploy.retreat import cannot_be_aborted, way_back
 from wherry.deploy.stepping import Stepping
 from wherry.deploy.steps import ONCE
@@ -44,19 +43,18 @@ class Operations:
 
     def begin(self, operation: Operation) -> Operation:
         """Carry out one that was just written down; see `carry_out`."""
-        self._announce(operation, began(self._parts.records, operation))
+        self._announce(operation, began(operation))
         return self.carry_out(operation)
 
     def revive(self, environment: str) -> list[str]:
         """Bring back what stands still, and say so; see `revival.revive`. The sentences."""
         from wherry.deploy.revival import revive
 
-        found, records = self._parts.records.environment(environment), self._parts.records
+        records = self._parts.records
+        deployment = records.environment(environment).revision
         told = revive(self._parts, self.membership, environment)
         for severity, words, instance in told:
-            records.history.tell(
-                Event(0, environment, severity, words, found.application, found.version, found.revision, instance)
-            )
+            records.tell(environment, severity, words, deployment=deployment, instance=instance)
         return [words for _, words, _ in told]
 
     def resume(self, operation: Operation) -> Operation:
@@ -77,8 +75,8 @@ class Operations:
             except WherryError as error:
                 why = error.message
             except Exception as error:  # noqa: BLE001 (whatever it is, the environment must not stay half-way)
-                why = f"this is a bug in Wherry: {type(error).__name__}: {error}"
-                self._keep_traceback(operation)
+                kept = self._keep_traceback(operation)
+                why = f"this is a bug in Wherry: {type(error).__name__}: {error} (the details are in {kept})"
             else:
                 return self._end(operation, "undone" if operation.state == "undoing" else "done", operation.cause)
             if operation.state == "undoing":
@@ -88,13 +86,16 @@ class Operations:
                 return self._end(operation, "broken", why)
             operation = turned_back
 
-    def _keep_traceback(self, operation: Operation) -> None:
+    def _keep_traceback(self, operation: Operation) -> str:
+        """Where the traceback that is being handled is kept."""
         import traceback
 
         from wherry.base.files import atomic_write, ensure_directory
 
         directory = ensure_directory(f"{self._parts.layout.root}/environments/{operation.environment}", 0o700)
-        atomic_write(f"{directory}/bug-{operation.id}.txt", traceback.format_exc().encode(), mode=0o600)
+        path = f"{directory}/bug-{operation.id}.txt"
+        atomic_write(path, traceback.format_exc().encode(), mode=0o600)
+        return path
 
     # --- steps
 
@@ -160,7 +161,7 @@ class Operations:
             records.number_instances(operation.environment, plan.started)
             records.change_environment(operation.environment, status="Aborting")
             operation = self._journal.turn(operation, why, plan.stages)
-        self._announce(operation, turned(records, operation))
+        self._announce(operation, turned(operation))
         return operation
 
     def _end(self, operation: Operation, state: str, cause: str) -> Operation:
@@ -181,20 +182,8 @@ class Operations:
         return operation
 
     def _announce(self, operation: Operation, what: tuple[str, str], instance: str = "") -> None:
-        severity, words = what
-        environment = self._parts.records.environment(operation.environment)
-        self._parts.records.history.tell(
-            Event(
-                0,
-                operation.environment,
-                severity,
-                words,
-                environment.application,
-                operation.wish.version,
-                operation.wish.deployment,
-                instance,
-            )
-        )
+        wish, tell = operation.wish, self._parts.records.tell
+        tell(operation.environment, *what, version=wish.version, deployment=wish.deployment, instance=instance)
 
 
 def _why_not_on(operation: Operation, steps: Sequence[StepRecord]) -> str:

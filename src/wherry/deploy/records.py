@@ -12,7 +12,7 @@ from wherry.base.clock import system_clock
 from wherry.base.errors import Conflict, NotFound
 from wherry.deploy.history import History
 from wherry.deploy.journal import Journal
-from wherry.deploy.model import Application, Environment, Instance, Revision, Version
+from wherry.deploy.model import Application, Environment, Event, Instance, Revision, Version
 from wherry.deploy.schema import COMPONENT, MIGRATIONS
 from wherry.deploy.secrets import Vault
 from wherry.deploy.target import Secret
@@ -57,6 +57,21 @@ class Records:
         self.history = History(database, clock)
         self.journal = Journal(database, clock)
         self._vault = vault
+
+    def tell(
+        self,
+        environment: str,
+        severity: str,
+        words: str,
+        *,
+        version: str | None = None,
+        deployment: int = 0,
+        instance: str = "",
+    ) -> Event:
+        """Add an event of an environment; it is about the version that runs, where none is named. Raises NotFound."""
+        found = self.environment(environment)
+        about = found.version if version is None else version
+        return self.history.tell(Event(0, environment, severity, words, found.application, about, deployment, instance))
 
     # --- applications and versions
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from wherry.base.values import NamedTuple
 
-__all__ = ["Certificate", "Check", "Pool", "Rule", "Section", "Server", "ServerState"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Certificate", "Check", "Pool", "Rule", "Section", "Server", "ServerState", "by_instance"]
 
 
 class Check(NamedTuple):
@@ -97,3 +101,11 @@ class ServerState(NamedTuple):
     response_ms: float
     weight: int
     changed: float  # seconds since the status last changed
+
+
+def by_instance(states: Iterable[ServerState]) -> dict[str, list[ServerState]]:
+    """States of servers by their instance's name."""
+    found: dict[str, list[ServerState]] = {}
+    for one in states:
+        found.setdefault(one.instance, []).append(one)
+    return found

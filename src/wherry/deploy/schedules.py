@@ -15,7 +15,6 @@ from wherry.base.processes import is_living, process_identity
 from wherry.base.progress import nobody
 from wherry.base.values import NamedTuple
 from wherry.deploy.cron import KEY, Job, decode_jobs, next_time, parse_expression, run_name, zone_named
-from wherry.deploy.model import Event
 from wherry.deploy.running import perform
 from wherry.deploy.settings import Settings
 
@@ -153,7 +152,7 @@ class Schedules:
 
     def _skip(self, environment: Environment, job: Job, key: tuple[str, str, str], time: int, why: str) -> None:
         if self._claim(key, time, "skipped", why):
-            self._tell(environment.name, "WARN", f"Job {job.name} {why}: it is left out this time.")
+            self._records.tell(environment.name, "WARN", f"Job {job.name} {why}: it is left out this time.")
 
     def _tell_cut_off(self) -> None:
         """End what a process was about that is no more."""
@@ -164,7 +163,7 @@ class Schedules:
             if not is_living(owner) and self._end((environment, job, schedule), time, "cut off", ""):
                 self._parts.target.stop(environment, run_name(job), None, nobody)
                 words = f"Job {job} of {_clock(time)} was cut off. It is not run again before its next time."
-                self._tell(environment, "ERROR", words)
+                self._records.tell(environment, "ERROR", words)
 
     def _end(self, key: tuple[str, str, str], time: int, result: str, detail: str) -> bool:
         """Write down how it ended; False where that is written."""
@@ -184,7 +183,7 @@ class Schedules:
             return None
         if skipped:
             words = f"Job {job.name} was missed at earlier times: it runs once, for {_clock(time)}."
-            self._tell(environment.name, "WARN", words)
+            self._records.tell(environment.name, "WARN", words)
         thread = threading.Thread(target=self._run, args=(environment, job, key, time), name=job.name, daemon=True)
         thread.start()
         return thread
@@ -202,7 +201,7 @@ class Schedules:
 
             took = duration_text(self._parts.clock() - began)
             words = f"Job {job.name} {result} after {took}{': ' if detail else ''}{detail}"
-            self._tell(environment.name, "INFO" if result == "succeeded" else "ERROR", words.rstrip(".") + ".")
+            self._records.tell(environment.name, "INFO" if result == "succeeded" else "ERROR", words.rstrip(".") + ".")
 
     def _renew(self, now: float) -> list[threading.Thread]:
         """Certificates, once a minute and one round after another."""
@@ -216,10 +215,6 @@ class Schedules:
         self._renewing = threading.Thread(target=renew_due, args=(self._parts,), name="certificates", daemon=True)
         self._renewing.start()
         return [self._renewing]
-
-    def _tell(self, name: str, severity: str, words: str) -> None:
-        found = self._records.environment(name)
-        self._records.history.tell(Event(0, name, severity, words, found.application, found.version))
 
 
 def _backup_job(environment: Environment) -> list[Job]:

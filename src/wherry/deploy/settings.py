@@ -13,7 +13,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["POLICIES", "SETTINGS", "Batch", "Setting", "Settings", "parse_assignments", "parse_policy", "setting_named"]
+__all__ = [
+    "POLICIES",
+    "SETTINGS",
+    "Batch",
+    "Setting",
+    "Settings",
+    "check_settings",
+    "parse_assignments",
+    "parse_policy",
+    "setting_named",
+]
 
 POLICIES = ("all-at-once", "rolling", "rolling-additional", "immutable", "traffic-splitting")
 MEASURES = ("cpu", "memory", "requests", "latency")
@@ -150,6 +160,11 @@ def parse_assignments(texts: Iterable[str]) -> dict[str, str]:
     return given
 
 
+def check_settings(given: Mapping[str, str]) -> dict[str, str]:
+    """Settings by name, checked and in canonical spelling; see `parse_assignments`."""
+    return parse_assignments(f"{name}={value}" for name, value in given.items())
+
+
 def _canonical(setting: Setting, text: str) -> str:
     """The text as it is kept. Raises InvalidInput with the setting's name and bounds."""
     readers = {
@@ -277,6 +292,10 @@ class Settings:
     def batch(self) -> Batch:
         """The size of batches."""
         return _batch(self.text("batch"))
+
+    def clamped(self, size: int) -> int:
+        """The number of instances nearest to `size` that `min` and `max` allow."""
+        return max(self.count("min"), min(size, self.count("max")))
 
     def with_changes(self, changes: Mapping[str, str]) -> Settings:
         """These with `changes` over them; an empty text takes a setting back. Raises InvalidInput where they clash."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from wherry.base.values import NamedTuple
+from wherry.deploy.routing import by_instance
 from wherry.deploy.settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wherry.deploy.journal import Operation, StepRecord
     from wherry.deploy.model import Environment, Instance
     from wherry.deploy.parts import Parts
@@ -47,21 +50,22 @@ def url_of(parts: Parts, environment: Environment) -> str:
     return f"{scheme}://{environment.host}" + ("" if port == usual else f":{port}")
 
 
-def take_status(parts: Parts, name: str, *, working: bool) -> Status:
-    """All of it; `working` is whether some process works on it. Raises NotFound."""
+def take_status(parts: Parts, name: str, *, is_held: Callable[[str], bool]) -> Status:
+    """All of it; `is_held` is asked, where an operation is pending, whether some process works on it.
+
+    Raises NotFound.
+    """
     records = parts.records
     environment = records.environment(name)
     operation = records.journal.pending(name)
     observed = {one.name: one for one in parts.target.observe(name)}
-    servers: dict[str, list[ServerState]] = {}
-    for state in parts.balancer.states(name):
-        servers.setdefault(state.instance, []).append(state)
+    servers = by_instance(parts.balancer.states(name))
     return Status(
         environment,
         url_of(parts, environment),
         operation,
         tuple(records.journal.steps(operation)) if operation else (),
-        operation is not None and working,
+        operation is not None and is_held(name),
         tuple(
             InstanceStatus(one, observed.get(one.name), tuple(servers.get(one.name, ())))
             for one in records.instances(name)

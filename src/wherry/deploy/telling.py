@@ -55,9 +55,8 @@ def _state(records: Records, operation: Operation) -> str:
     return f"There run {' and '.join(counts)}."
 
 
-def began(records: Records, operation: Operation) -> tuple[str, str]:
+def began(operation: Operation) -> tuple[str, str]:
     """Severity and sentence."""
-    del records
     wish, what = operation.wish, _noun(operation)
     by = f"begun by {operation.who}" if operation.who else "begun"
     if operation.kind in ("deploy", "rollback", "create", "restore"):
@@ -74,9 +73,8 @@ def began(records: Records, operation: Operation) -> tuple[str, str]:
     return "INFO", f"{what} {by}."
 
 
-def turned(records: Records, operation: Operation) -> tuple[str, str]:
+def turned(operation: Operation) -> tuple[str, str]:
     """Severity and sentence."""
-    del records
     aim = f" Version {operation.wish.before_version} is brought back." if operation.wish.before_version else ""
     return "WARN", f"{_noun(operation)} is taken back: {operation.cause}.{aim}"
 

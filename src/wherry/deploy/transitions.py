@@ -58,21 +58,13 @@ class Transitions:
 
     def _tell(self, environment: Environment, told: str, status: str, health: EnvironmentHealth) -> Event:
         words = " ".join((f"Environment health has transitioned from {told} to {status}.", *health.causes))
-        event = Event(
-            0,
-            environment.name,
-            "INFO" if status in _GOOD else "WARN",
-            words,
-            environment.application,
-            environment.version,
-            environment.revision,
-        )
+        severity = "INFO" if status in _GOOD else "WARN"
         with self._records.database.write() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO environment_health VALUES (?, ?, ?)",
                 (environment.name, status, self._records.clock()),
             )
-            event = self._records.history.tell(event)
+            event = self._records.tell(environment.name, severity, words, deployment=environment.revision)
         self._told[environment.name] = status
         return event
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wherry.base.errors import OperationFailed
 from wherry.deploy.admission import hopelessness
+from wherry.deploy.ailments import FEWEST
 from wherry.deploy.settings import Settings
 from wherry.deploy.traffic import summarize
 
@@ -19,7 +20,6 @@ __all__ = ["verdict", "watch"]
 
 _LOOK_SECONDS = 1.0
 _JUDGE_SECONDS = 5.0  # between two readings of the log
-_FEWEST = 20  # requests that a share or a percentile is judged by
 
 
 def watch(parts: Parts, environment: str, step: Evaluate, look: Callable[[], None]) -> None:
@@ -54,7 +54,7 @@ def _judge(parts: Parts, environment: str, step: Evaluate, settings: Settings, s
 
 def verdict(stats: RequestStats | None, settings: Settings) -> str:
     """What is wrong with how requests were answered; empty for nothing, and where there were too few to say."""
-    if stats is None or stats.requests < _FEWEST:
+    if stats is None or stats.requests < FEWEST:
         return ""
     failed = 100 * stats.status[4] / stats.requests
     if failed > settings.number("split.errors"):

@@ -9,7 +9,6 @@ import threading
 
 from wherry.base.errors import Conflict, InvalidInput, OperationFailed, WherryError
 from wherry.deploy.environments import Environments
-from wherry.deploy.model import Event
 from wherry.deploy.target import Secret
 
 TYPE_CHECKING = False
@@ -91,7 +90,7 @@ class Acting:
         return ended.is_set()
 
     def _tell(self, name: str, words: str) -> None:
-        self._parts.records.history.tell(Event(0, name, "ERROR", words[0].upper() + words[1:]))
+        self._parts.records.tell(name, "ERROR", words[0].upper() + words[1:])
 
 
 def _deploy(name: str, values: Mapping[str, str]) -> tuple[Work, str]:

@@ -52,5 +52,5 @@ class Looking:
 
     def look(self, name: str) -> Look:
         """Raises NotFound."""
-        status = take_status(self._parts, name, working=self._exclusion.is_held(name))
+        status = take_status(self._parts, name, is_held=self._exclusion.is_held)
         return Look(status, assess(self._parts, name))

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wherry.deploy.model import Deployment, Environment, Event
-    from wherry.deploy.records import Records
     from wherry.deploy.settings import Setting
     from wherry.deploy.status import Status
     from wherry.deploy.target import LogLine
@@ -91,11 +90,11 @@ def instance_views(look: Look) -> list[InstanceView]:
 # --- what is under way
 
 
-def operation_words(records: Records, status: Status) -> str:
+def operation_words(status: Status) -> str:
     """What is under way, empty for nothing."""
     if status.operation is None:
         return ""
-    words = began(records, status.operation)[1]
+    words = began(status.operation)[1]
     if status.operation.state == "undoing":
         words += " It is being taken back."
     return words if status.working else f"{words} It was cut off, and is taken up again soon."

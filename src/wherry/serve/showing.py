@@ -80,7 +80,7 @@ class Showing:
         deployments = self._records.history.deployments(name)
         return EnvironmentView(
             summary=summary_view(look),
-            operation=operation_words(self._records, status),
+            operation=operation_words(status),
             progress=step_views(status),
             instances=instance_views(look),
             charts=self._charts(name, seconds) if seconds else (),

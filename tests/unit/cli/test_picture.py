@@ -54,7 +54,7 @@ def parts(tmp_path, world):
 @pytest.fixture
 def shop(parts):
     Environments(parts, "me").create("shop", "shop", "v1", settings={"min": "2"})
-    return lambda: take_status(parts, "shop", working=True)
+    return lambda: take_status(parts, "shop", is_held=lambda _: True)
 
 
 def missing():

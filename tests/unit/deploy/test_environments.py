@@ -1,5 +1,7 @@
 """Operations on environments, on fakes: what comes of them, and of their being cut off at every point."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -152,6 +154,19 @@ def test_without_rollback_a_failure_is_left_as_it_is(shop):
     assert shop.served() == {"v1": 2}
 
 
+def test_a_bug_is_taken_back_too_and_its_traceback_is_kept(shop):
+    def probe(*_):
+        raise RuntimeError("boom")
+
+    environments = Environments(shop.parts._replace(probe=probe), "me")
+    with pytest.raises(OperationFailed, match=r"RuntimeError: boom \(the details are in (\S+)\)") as caught:
+        environments.deploy("shop", shop.version())
+    path = re.search(r"details are in (\S+)\)", caught.value.message)[1]
+    with open(path) as file:
+        assert "in probe" in file.read()
+    assert shop.served() == {"v1": 2}
+
+
 def test_a_release_step_that_fails_changes_nothing(shop):
     label = shop.version(release="migrate")
     shop.world.release_codes[label] = 3
@@ -219,11 +234,26 @@ def test_variables_and_secrets_deploy_the_current_version(shop):
         shop.environments.configure("shop", variables={"A": "1"}, secrets=[Secret("A", "2")])
 
 
+def test_where_a_part_is_refused_nothing_is_changed(shop):
+    before = shop.environments.get("shop")
+    with pytest.raises(NotFound, match="no variable or secret NOPE"):
+        shop.environments.configure("shop", settings={"drain": "7"}, removed=["NOPE"])
+    assert shop.environments.get("shop") == before
+
+
+def test_the_size_follows_min_also_where_variables_change(shop):
+    shop.environments.configure("shop", settings={"min": "3"}, variables={"A": "1"})
+    assert shop.served() == {"v1": 3}
+    shop.environments.configure("shop", settings={"min": "1", "max": "2"}, variables={"A": "1"})
+    assert shop.served() == {"v1": 2}
+
+
 def test_settings_of_the_balancer_hold_at_once(shop):
     outcome = shop.environments.configure("shop", settings={"health.path": "/healthz", "sticky": "on"})
     assert outcome.operation is None
-    assert "health.path" in outcome.said
-    assert "Settings changed by me: " in shop.records.history.events("shop")[-1].message
+    changed = "health.path=/healthz, sticky=on"
+    assert outcome.said == f"Settings of shop changed: {changed}."
+    assert shop.records.history.events("shop")[-1].message == f"Settings changed by me: {changed}."
     [pool] = shop.parts.balancer.sections()["shop"].pools
     assert (pool.check.path, pool.sticky) == ("/healthz", True)
     with pytest.raises(NotFound, match="there is no setting"):

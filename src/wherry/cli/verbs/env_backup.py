@@ -51,12 +51,9 @@ def _backups(name: str) -> Backups:
 
 def _tell(name: str, words: str) -> None:
     """As an event of the environment."""
-    from wherry.deploy.model import Event
     from wherry.deploy.records import open_records
 
-    records = open_records(_layout())
-    found = records.environment(name)
-    records.history.tell(Event(0, name, "INFO", words, found.application, found.version))
+    open_records(_layout()).tell(name, "INFO", words)
 
 
 def _create(argv: list[str]) -> int:

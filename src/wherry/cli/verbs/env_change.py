@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from wherry.cli.deploying import DRY_RUN, NO_WAIT, carry_out, issue_where_wanted, opened, pairs, parts, read_secrets
+from wherry.cli.deploying import (
+    DRY_RUN,
+    NO_WAIT,
+    VALUE_FLAGS,
+    carry_out,
+    issue_where_wanted,
+    opened,
+    pairs,
+    parts,
+    read_secrets,
+)
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
@@ -26,12 +36,7 @@ def _parse(argv: list[str], usage: str, summary: str, *flags: Flag, least: int =
 
 
 def _set(argv: list[str]) -> int:
-    flags = (
-        *(DRY_RUN, _MESSAGE, NO_WAIT),
-        Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
-        Flag("secret", "list", "Secret variable, from a file (NAME=FILE, - for standard input)"),
-        Flag("secret-file", "list", "Secret below /run/secrets, from a file (NAME=FILE)"),
-    )
+    flags = (DRY_RUN, _MESSAGE, NO_WAIT, *VALUE_FLAGS)
     summary = "Change settings (NAME=VALUE), and with --env and --secret what the current version is given"
     parsed = _parse(argv, "[OPTIONS] ENVIRONMENT [SETTING=VALUE...]", summary, *flags, most=None)
     from wherry.base.errors import UsageError

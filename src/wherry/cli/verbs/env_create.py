@@ -7,6 +7,7 @@ from wherry.cli.deploying import (
     MAKING,
     NO_WAIT,
     PROJECT_FLAGS,
+    VALUE_FLAGS,
     carry_out,
     issue_where_wanted,
     make_version,
@@ -29,17 +30,15 @@ __all__ = ["run"]
 
 _FLAGS = (
     *PROJECT_FLAGS,
+    *VALUE_FLAGS,
     *(DRY_RUN, NO_WAIT),
     Flag("app", "str", "Application (default: the project's name)"),
     Flag("config", "str", "Begin with the saved configuration of this title"),
-    Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
     Flag("from", "str", "Run this version instead of making one"),
     Flag("host", "str", "Host name (default: NAME.localhost)"),
     Flag("max", "str", "Most instances"),
     Flag("min", "str", "Fewest instances"),
     Flag("policy", "str", "How versions replace each other"),
-    Flag("secret", "list", "Secret variable, from a file (NAME=FILE, - for standard input)"),
-    Flag("secret-file", "list", "Secret below /run/secrets, from a file (NAME=FILE)"),
     Flag("set", "list", "Setting (NAME=VALUE)"),
 )
 
