@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from acme import client, messages
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from josepy.jwk import JWK
+    from requests import Response
 
     Publish = Callable[[Sequence[tuple[str, str]]], None]
 
@@ -30,6 +31,7 @@ __all__ = ["Authority", "Terms"]
 
 _SECONDS = 120.0  # until an authority has looked and decided
 _REQUEST_SECONDS = 30
+_NONCES = 5  # times that a request is sent anew because its nonce is refused
 _HINT = "each name has to lead to this machine, and port 80 of it to the load balancer"
 
 
@@ -88,6 +90,7 @@ class Authority:
             kept = self._account()
             key = cast("JWKEC", JWKEC.from_json(kept["key"]))
             network = client.ClientNetwork(key, alg=ES256, user_agent="wherry", timeout=_REQUEST_SECONDS)
+            network.post = persistent(network.post)  # type: ignore[method-assign]
             if self._terms.trust:
                 network.verify_ssl = self._terms.trust  # type: ignore[assignment]  # requests takes a path, too
             speaker = client.ClientV2(client.ClientV2.get_directory(self._terms.directory, network), network)
@@ -167,6 +170,25 @@ class Authority:
             raise Unavailable(f"{where} cannot be reached: {_cause(error)}") from None
         except (errors.Error, josepy.errors.Error, ValueError, KeyError, AttributeError) as error:
             raise Unavailable(f"{where} does not speak ACME as it should: {type(error).__name__}: {error}") from None
+
+
+def persistent(post: Callable[..., Response]) -> Callable[..., Response]:
+    """`post`, sent anew while the authority refuses its nonce (RFC 8555, section 6.5), which may happen several times.
+
+    The library itself sends twice, which is too few for an authority that refuses some nonces on purpose.
+    """
+    from acme import messages
+
+    def call(*values: Any, **named: Any) -> Response:
+        for _ in range(_NONCES - 1):
+            try:
+                return post(*values, **named)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+        return post(*values, **named)
+
+    return call
 
 
 def _order(speaker: client.ClientV2, hosts: Sequence[str], publish: Publish, seconds: float) -> str:
