@@ -163,7 +163,7 @@ def measure_failures(made: Bench, options: argparse.Namespace) -> None:
     arrivals: dict[str, list[tuple[float, float]]] = {}
     details = []
     for title, action, own in scenarios(made):
-        if options.only and options.only not in title:
+        if options.only and title.partition(",")[0] not in options.only:
             continue
         made.deployed.clear()
         with Loaded(made.place.port) as load:
@@ -241,7 +241,8 @@ def measure(place: Place, options: argparse.Namespace) -> None:
         before = balancer.resident(balancer.process_of(layout))
         if not options.throughput:
             measure_failures(made, options)
-        measure_throughput(place, options)
+        if not options.only:
+            measure_throughput(place, options)
         after = balancer.resident(balancer.process_of(layout))
         print(f"\nmemory of the load balancer: {before:.0f} MB at first, {after:.0f} MB after all of it")
     finally:
@@ -258,7 +259,7 @@ def measure(place: Place, options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=10, help="how often everything is done")
-    parser.add_argument("--only", default="", help="what has this in its title")
+    parser.add_argument("--only", action="append", help="what has this title, up to a comma; may be repeated")
     parser.add_argument("--details", type=int, default=5, help="how many failed requests of each are told")
     parser.add_argument("--throughput", action="store_true", help="only throughput and memory")
     parser.add_argument("--rounds", type=int, default=5, help="of throughput")
