@@ -8,4 +8,4 @@ settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-pytest_plugins = ["installation", "machine", "registry_server", "example"]
+pytest_plugins = ["installation", "machine", "registry_server", "example", "deploying"]
