@@ -151,16 +151,17 @@ class Burden(NamedTuple):
 
 
 class Loaded:
-    """The load, for the time of a `with`; `burden` afterwards says what came of it."""
+    """The load, for the time of a `with`; `burden` afterwards says what came of it. `kinds` are as KINDS."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, kinds: dict[str, tuple[str, ...]] = KINDS) -> None:
         argv = [sys.executable, f"{bench.HERE}/load.py", "--port", str(port), "--host", HOST, "--seconds", "36000"]
         self._argv = [*argv, "--mark", str(MARK)]
+        self._kinds = kinds
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self.burden = Burden({})
 
     def __enter__(self) -> Loaded:
-        for kind, more in KINDS.items():
+        for kind, more in self._kinds.items():
             self._processes[kind] = subprocess.Popen([*self._argv, *more], stdout=subprocess.PIPE, text=True)
         time.sleep(1)  # so that there is load before there is something to measure
         return self
