@@ -17,7 +17,8 @@ from wherry.deploy.haproxy import HAProxy
 QUICK = ("--set", "health.interval=0.1", "--set", "health.healthy=1")
 
 # Says what SAYS holds. What is not for `/` is logged and takes BURN seconds of CPU; `/slow` is answered a second late,
-# `/bad` as an error. A process for each request, and all of them are killed with the first: what is under way fails.
+# `/slow/5` five, `/bad` as an error. A process for each request, and all of them are killed with the first: what is
+# under way then fails.
 SERVER = """
 use IO::Socket::INET; $| = 1; $SIG{CHLD} = "IGNORE"; print "$ENV{SAYS} is up\\n";
 my $server = IO::Socket::INET->new(LocalPort => 80, Listen => 128, ReuseAddr => 1) or die;
@@ -26,7 +27,7 @@ while (my $client = $server->accept) {
   my ($path) = (<$client> // "") =~ m{^\\w+ (\\S+)} or exit;
   while (my $line = <$client>) { last if $line =~ /^\\r?$/ }
   print "asked for $path\\n" if $path ne "/";
-  select undef, undef, undef, 1 if $path eq "/slow";
+  select undef, undef, undef, $1 || 1 if $path =~ m{^/slow/?(\\d*)$};
   while ($path ne "/" and (times)[0] < $ENV{BURN}) { }
   my $status = $path eq "/bad" ? 500 : 200;
   printf $client "HTTP/1.0 $status X\\r\\nContent-Length: %d\\r\\n\\r\\n%s", length $ENV{SAYS}, $ENV{SAYS};
@@ -67,9 +68,14 @@ class Commands:
     def start(self, *words, **options):
         return self._wherry.start(*words, cwd=self.directory, **options)
 
-    def write(self, name, services, **more):
+    @property
+    def environment(self):
+        """Of the processes."""
+        return self._wherry.environment
+
+    def write(self, name, services, *, file="compose.yaml", **more):
         """Write the project as it is to be now."""
-        (self.directory / "compose.yaml").write_text(json.dumps({"name": name, "services": services, **more}))
+        (self.directory / file).write_text(json.dumps({"name": name, "services": services, **more}))
 
     def serve(self, *options):
         """`wherry serve`, not started yet."""
