@@ -16,9 +16,9 @@ from wherry.deploy.haproxy import HAProxy
 
 QUICK = ("--set", "health.interval=0.1", "--set", "health.healthy=1")
 
-# Says what SAYS holds. What is not for `/` is logged and takes BURN seconds of CPU; `/slow` is answered a second late,
-# `/slow/5` five, `/bad` as an error. A process for each request, and all of them are killed with the first: what is
-# under way then fails.
+# Says what SAYS holds, the first letter at once. The rest of what is not for `/` takes BURN seconds of CPU and is
+# logged; that of `/slow` comes a second late, of `/slow/5` five; `/bad` is an error. There is a process for each
+# request, and all are killed with the first: what is under way then fails, and no other instance can be asked for it.
 SERVER = """
 use IO::Socket::INET; $| = 1; $SIG{CHLD} = "IGNORE"; print "$ENV{SAYS} is up\\n";
 my $server = IO::Socket::INET->new(LocalPort => 80, Listen => 128, ReuseAddr => 1) or die;
@@ -27,10 +27,12 @@ while (my $client = $server->accept) {
   my ($path) = (<$client> // "") =~ m{^\\w+ (\\S+)} or exit;
   while (my $line = <$client>) { last if $line =~ /^\\r?$/ }
   print "asked for $path\\n" if $path ne "/";
+  my $status = $path eq "/bad" ? 500 : 200;
+  printf $client "HTTP/1.0 $status X\\r\\nContent-Length: %d\\r\\n\\r\\n", length $ENV{SAYS};
+  print $client substr $ENV{SAYS}, 0, 1;
   select undef, undef, undef, $1 || 1 if $path =~ m{^/slow/?(\\d*)$};
   while ($path ne "/" and (times)[0] < $ENV{BURN}) { }
-  my $status = $path eq "/bad" ? 500 : 200;
-  printf $client "HTTP/1.0 $status X\\r\\nContent-Length: %d\\r\\n\\r\\n%s", length $ENV{SAYS}, $ENV{SAYS};
+  print $client substr $ENV{SAYS}, 1;
   exit
 }
 """

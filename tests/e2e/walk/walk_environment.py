@@ -66,7 +66,7 @@ def visitors():
         while not ended.wait(0.05):
             try:
                 status, said = answer()
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 status, said = 0, repr(error)
             if status != 200:
                 failed.append((status, said))
