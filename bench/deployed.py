@@ -17,25 +17,29 @@ HOST = "shop.localhost"
 MARK = 8  # the first bytes of each answer name the version
 BASES = ("python:3.11", "haproxy")
 
-# It ends at SIGTERM at once, with all that is open: that nothing is open then is for the deployment to see to.
+# It ends at SIGTERM at once, with all that is open: that nothing is open then is for the deployment to see to. A slow
+# answer begins at once, so that no other instance can be asked for it when it is cut off.
 PROGRAM = """\
 import asyncio, os, signal
 MARK, BAD = os.environ["MARK"], os.environ.get("BAD", "")
 BODY = (f"{MARK:<8}" + "x" * 992).encode()
 
-async def answer(path):
+def status(path):
     if path == "/health":
         return "503 Service Unavailable" if BAD == "unhealthy" else "200 OK"
-    if path.startswith("/slow"):
-        await asyncio.sleep(2)
     return "500 Internal Server Error" if BAD == "errors" else "200 OK"
 
 async def serve(reader, writer):
     try:
         while True:
             head = await reader.readuntil(b"\\r\\n\\r\\n")
-            status = await answer(head.split(b" ", 2)[1].decode())
-            writer.write(f"HTTP/1.1 {status}\\r\\nContent-Length: {len(BODY)}\\r\\n\\r\\n".encode() + BODY)
+            path = head.split(b" ", 2)[1].decode()
+            reply = f"HTTP/1.1 {status(path)}\\r\\nContent-Length: {len(BODY)}\\r\\n\\r\\n".encode() + BODY
+            if path.startswith("/slow"):
+                writer.write(reply[:-900])
+                await asyncio.sleep(2)
+                reply = reply[-900:]
+            writer.write(reply)
             await writer.drain()
     except (EOFError, OSError):
         pass
@@ -151,16 +155,17 @@ class Burden(NamedTuple):
 
 
 class Loaded:
-    """The load, for the time of a `with`; `burden` afterwards says what came of it."""
+    """The load, for the time of a `with`; `burden` afterwards says what came of it. `kinds` are as KINDS."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, kinds: dict[str, tuple[str, ...]] = KINDS) -> None:
         argv = [sys.executable, f"{bench.HERE}/load.py", "--port", str(port), "--host", HOST, "--seconds", "36000"]
         self._argv = [*argv, "--mark", str(MARK)]
+        self._kinds = kinds
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self.burden = Burden({})
 
     def __enter__(self) -> Loaded:
-        for kind, more in KINDS.items():
+        for kind, more in self._kinds.items():
             self._processes[kind] = subprocess.Popen([*self._argv, *more], stdout=subprocess.PIPE, text=True)
         time.sleep(1)  # so that there is load before there is something to measure
         return self

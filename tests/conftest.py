@@ -15,4 +15,4 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["installation", "machine", "registry_server", "example"]
+pytest_plugins = ["installation", "machine", "registry_server", "example", "deploying"]

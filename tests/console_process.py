@@ -43,6 +43,17 @@ class ConsoleProcess:
         self.url = found[1]
         return self
 
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        """It ends well, or is killed."""
+        try:
+            assert self.end() == 0, self.errors()
+        finally:
+            self.process.kill()
+            self.process.wait()
+
     def output(self):
         with open(f"{self._directory}/serve.out") as file:
             return file.read()

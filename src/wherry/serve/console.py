@@ -134,8 +134,9 @@ class Console:
             if not is_ours(request) or not is_same(values.pop("csrf", ""), session.csrf):
                 raise HTTPException(403, "the form did not come from a page of this console: load the page again")
             if not may(session.person, role):
-                subject = request.path_params.get("name", "")
-                await self._note(request, session.person.name, request.url.path, subject, f"takes the role {role}")
+                action, subject = (request.path_params.get(one, "") for one in ("action", "name"))
+                words = described(action, values)
+                await self._note(request, session.person.name, words, subject, f"takes the role {role}")
                 raise HTTPException(403, f"this takes the role {role}")
             answer: Response = await act(request, session, values)
             return answer

@@ -1,72 +1,25 @@
-"""A walk through a running console in a real browser, run by Playwright's own Python. CONSOLE_URL says where it is.
-
-CONSOLE_SHOTS names a directory for pictures of every page at every size.
-"""
+"""A walk through a running console in a real browser. CONSOLE_URL says where it is; see `browsing` for pictures."""
 
 import os
 import re
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from browsing import log_in, looks_well, sure, version
+from playwright.sync_api import expect
 
-URL = os.environ["CONSOLE_URL"]
-SHOTS = os.environ.get("CONSOLE_SHOTS")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync".split()
-)
 PAGES = (
     "/",
     "/environments/shop",
     "/environments/shop/events",
     "/environments/shop/logs",
     "/environments/shop/settings",
+    "/audit",
 )
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium):
-    """Makes pages for a role; the test fails where a script of ours fails or the content policy refuses something."""
-    contexts, wrong = [], []
-
-    def make(role="", **how):
-        context = chromium.new_context(base_url=URL, **how)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
-        if role:
-            log_in(page, role, f"{role}-password")
-            expect(page.get_by_role("heading", name="Environments", level=1)).to_be_visible()
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def log_in(page, name, password):
-    page.goto("/log-in")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
-
-
-def sure(page):
-    page.get_by_role("dialog").get_by_role("button", name="Yes").click()
-
-
-def version(page):
-    return page.locator("#summary .facts dd").first
+def url():
+    return os.environ["CONSOLE_URL"]
 
 
 def test_nobody_comes_in_without_the_right_password(visit):
@@ -79,14 +32,14 @@ def test_nobody_comes_in_without_the_right_password(visit):
     expect(page).to_have_url(re.compile("/log-in$"))
 
 
-def test_a_viewer_looks_and_may_not_act(visit):
+def test_a_viewer_looks_and_may_not_act(visit, url):
     page = visit("viewer")
     page.get_by_role("link", name="shop", exact=True).first.click()
     expect(version(page)).to_have_text("v2")
     expect(page.get_by_role("table").first).to_contain_text("Ok")
     for name in ("Deploy", "Restart", "Scale"):
         expect(page.get_by_role("button", name=name)).to_have_count(0)
-    answered = page.request.post("/environments/shop/restart", headers={"Origin": URL}, form={"sure": "yes"})
+    answered = page.request.post("/environments/shop/restart", headers={"Origin": url}, form={"sure": "yes"})
     assert answered.status == 403
     page.goto("/audit")
     expect(page.locator("h1")).to_have_text("Not allowed")
@@ -160,6 +113,28 @@ def test_a_setting_is_changed_by_an_admin(visit):
     expect(page.locator("tbody tr").nth(1)).to_contain_text("set drain 7")
 
 
+def test_the_step_that_runs_is_in_sight_among_many(visit):
+    page = visit("admin", viewport={"width": 390, "height": 844})
+    page.goto("/environments/shop/settings")
+    for name, value in (("policy", "immutable"), ("max", "9"), ("min", "9")):
+        field = page.get_by_label(name, exact=True)
+        field.select_option(value) if name == "policy" else field.fill(value)
+        page.get_by_role("button", name=f"Set {name}", exact=True).click()
+        expect(page.locator(".said")).to_contain_text(f"The change of {name} to {value}")
+    page.goto("/environments/shop")
+    expect(page.locator("#operation")).to_be_empty()
+    page.get_by_role("combobox", name="Version").select_option("slow")
+    page.get_by_role("button", name="Deploy", exact=True).click()
+    sure(page)
+    running = page.locator("#operation li.running")
+    expect(running.first).to_contain_text("is healthy")
+    page.locator("#operation .steps").scroll_into_view_if_needed()
+    expect(running.first).to_be_in_viewport(ratio=0.9)
+    page.get_by_role("button", name="Abort").click()
+    sure(page)
+    expect(page.locator("#operation")).to_be_empty()
+
+
 def test_charts_have_scales_and_say_what_they_show(visit):
     page = visit("viewer")
     page.goto("/environments/shop")
@@ -182,16 +157,4 @@ def test_it_works_without_scripts(visit):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_screen(visit, scheme, width):
-    page = visit("admin", color_scheme=scheme, viewport={"width": width, "height": 844})
-    grounds = set()
-    for path in (*PAGES, "/audit"):
-        page.goto(path)
-        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert over <= 0, f"{path} is {over} px too wide"
-        grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
-        if SHOTS:
-            name = path.strip("/").replace("/", "-") or "all"
-            page.screenshot(path=f"{SHOTS}/{name}-{scheme}-{width}.png", full_page=True)
-    [ground] = grounds
-    brightness = sum(map(int, re.findall(r"\d+", ground)[:3]))
-    assert (brightness > 600) if scheme == "light" else (brightness < 120)
+    looks_well(visit("admin", color_scheme=scheme, viewport={"width": width, "height": 844}), PAGES)

@@ -1,20 +1,14 @@
 """Deployments by the command line: a small real project, real containers, and the balancer before them."""
 
-import copy
-import http.client
 import json
-import shutil
 import signal
 import subprocess
 import tarfile
 
 import pytest
 
-from backends import free_port
+from deploying import QUICK, Commands
 from installation import eventually
-from wherry.base.paths import Layout
-from wherry.deploy.balancer import Listener
-from wherry.deploy.haproxy import HAProxy
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
@@ -44,84 +38,40 @@ MODEL = {
     },
     "volumes": {"data": {}},
 }
-QUICK = ["--set", "health.interval=0.1", "--set", "health.healthy=1", "--set", "drain=1"]
+DRAIN = ("--set", "drain=1")
 
 
-class Commands:
-    """`wherry` in a project's directory, and what the balancer answers for environments."""
-
-    def __init__(self, wherry, directory, port):
-        self.directory, self.port = directory, port
-        self._wherry = copy.copy(wherry)
-        config = directory / "config.toml"
-        config.write_text(f'[balancer]\naddress = "127.0.0.1"\nhttp = {port}\n')
-        self._wherry.environment = {**wherry.environment, "WHERRY_CONFIG": str(config), "USER": "ana"}
-        self._wherry.environment.pop("SUDO_USER", None)
-
-    def __call__(self, *words, code=0, stdin=b""):
-        done = self._wherry(*words, check=False, cwd=self.directory, stdin=stdin)
-        assert done.returncode == code, f"{words}: exit {done.returncode}\n{done.out}\n{done.err}"
-        return done.out if code == 0 else done.err
-
-    def start(self, *words, **options):
-        return self._wherry.start(*words, cwd=self.directory, **options)
+class Shop(Commands):
+    """The project `shop`."""
 
     def project(self, version="one", **more):
-        """Write the project as it is to be now: the version that its servers tell, and more of the service."""
+        """Write it as it is to be now: the version that its servers tell, and more of the service."""
         web = {**MODEL["services"]["web"], "environment": {"VERSION": version}, **more}
-        model = {**MODEL, "name": "shop", "services": {**MODEL["services"], "web": web}}
-        (self.directory / "compose.yaml").write_text(json.dumps(model))
+        self.write("shop", {**MODEL["services"], "web": web}, volumes=MODEL["volumes"])
 
-    def get(self, environment):
+    def answer(self, environment):
         """Status, and the five things that a server tells."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request("GET", "/", headers={"Host": f"{environment}.localhost"})
-        answer = connection.getresponse()
-        told = answer.read().decode()
-        connection.close()
-        return answer.status, told.split(",")
+        status, told = self.get(environment)
+        return status, told.split(",")
 
     def told(self, environment):
         """What ten answers tell: each once, without the host's name."""
-        return {tuple(self.get(environment)[1][:4]) for _ in range(10)}
-
-    def rows(self, *words):
-        return [json.loads(line) for line in self(*words, "--format", "json").splitlines()]
-
-    def status(self, environment):
-        return json.loads(self("env", "status", environment, "--format", "json"))
-
-    def steps(self, environment):
-        return [(one["Step"], one["State"]) for one in self.status(environment)["Steps"]]
-
-
-@pytest.fixture(scope="module")
-def balanced(wherry):
-    """The port of a balancer, which is taken away at last; its image's build takes most of the time."""
-    wherry("base", "build", "--if-missing", "haproxy", timeout=800)
-    port = free_port()
-    yield port
-    HAProxy(Layout(wherry.root, wherry.run), Listener("127.0.0.1", port, 0)).stop()
-    shutil.rmtree(f"{wherry.root}/balancer")
+        return {tuple(self.answer(environment)[1][:4]) for _ in range(10)}
 
 
 @pytest.fixture
 def shop(wherry, balanced, tmp_path):
-    made = Commands(wherry, tmp_path, balanced)
+    made = Shop(wherry, tmp_path, balanced)
     made.project()
     yield made
-    for row in made.rows("env", "list", "--all"):
-        made("env", "terminate", "-y", "--volumes", "--purge", row["Name"])
-    for row in made.rows("app", "list"):
-        made("app", "delete", row["Name"])
-    assert made.rows("env", "list", "--all") == []
+    made.remove()
 
 
 def test_from_a_directory_to_two_instances_to_nothing(shop):
-    said = shop("env", "create", "shop", *QUICK, "--min", "2", "-e", "GREETING=hi")
+    said = shop("env", "create", "shop", *QUICK, *DRAIN, "--min", "2", "-e", "GREETING=hi")
     assert "Version v1 runs on 2 instances." in said
     assert shop.told("shop") == {("one", "hi", "", "")}
-    assert len({shop.get("shop")[1][4] for _ in range(10)}) == 2
+    assert len({shop.answer("shop")[1][4] for _ in range(10)}) == 2
     (row,) = shop.rows("env", "list")
     assert (row["Name"], row["Version"], row["Status"], row["Size"]) == ("shop", "v1", "Ready", 2)
     assert row["URL"] == f"http://shop.localhost:{shop.port}"
@@ -176,7 +126,7 @@ def test_from_a_directory_to_two_instances_to_nothing(shop):
 
 def test_what_an_environment_is_given(shop):
     (shop.directory / "token").write_text("t0k3n\n")
-    shop("env", "create", "conf", *QUICK)
+    shop("env", "create", "conf", *QUICK, *DRAIN)
     said = shop(
         *("env", "set", "conf", "health.unhealthy=5", "-e", "GREETING=hello"),
         *("--secret", "TOKEN=token", "--secret-file", "license=-"),
@@ -187,9 +137,9 @@ def test_what_an_environment_is_given(shop):
     shop("env", "unset", "conf", "health.unhealthy", "-e", "TOKEN", "-e", "GREETING")
     assert shop.told("conf") == {("one", "", "", "l1cense")}
     assert shop("env", "set", "conf", "maintenance=on") == "Settings of conf changed: maintenance=on.\n"
-    assert shop.get("conf")[0] == 503
+    assert shop.answer("conf")[0] == 503
     shop("env", "unset", "conf", "maintenance")
-    assert shop.get("conf")[0] == 200
+    assert shop.answer("conf")[0] == 200
     everything = shop("env", "status", "conf", "--format", "json") + shop("env", "events", "conf")
     assert "l1cense" not in everything
 
@@ -214,9 +164,9 @@ def test_what_an_environment_is_given(shop):
 
 
 def test_environments_are_swapped_cloned_terminated_and_restored(shop):
-    shop("env", "create", "blue", *QUICK, "-e", "GREETING=b")
+    shop("env", "create", "blue", *QUICK, *DRAIN, "-e", "GREETING=b")
     shop.project("two")
-    shop("env", "create", "green", *QUICK)
+    shop("env", "create", "green", *QUICK, *DRAIN)
     shop("env", "swap", "blue", "green")
     assert shop.told("blue") == {("two", "", "", "")}
     assert shop.told("green") == {("one", "b", "", "")}
@@ -225,7 +175,7 @@ def test_environments_are_swapped_cloned_terminated_and_restored(shop):
     assert shop.told("third") == {("one", "b", "", "")}
     assert "no terminal" in shop("env", "terminate", "third", code=125)
     shop("env", "terminate", "-y", "third")
-    assert shop.get("third")[0] == 404
+    assert shop.answer("third")[0] == 404
     assert [row["Name"] for row in shop.rows("env", "list")] == ["blue", "green"]
     assert "wherry env restore third" in shop("deploy", "third", "--version", "v1", code=1)
     shop("env", "restore", "third")
@@ -234,13 +184,13 @@ def test_environments_are_swapped_cloned_terminated_and_restored(shop):
     shop("env", "terminate", "-y", "--volumes", "--purge", "third")
     assert "no environment third" in shop("env", "status", "third", code=1)
     shop("app", "delete", "--force", "--volumes", "shop")
-    assert shop.get("blue")[0] == 404
+    assert shop.answer("blue")[0] == 404
     assert shop("env", "list", "--all", "-q") == ""
     assert shop("app", "list", "-q") == ""
 
 
 def test_ctrl_c_takes_a_deployment_back(shop):
-    shop("env", "create", "shop", *QUICK)
+    shop("env", "create", "shop", *QUICK, *DRAIN)
     shop.project("sick")
     with shop.start("deploy", "shop", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         eventually(lambda: ("Wait until i-2 is healthy", "running") in shop.steps("shop"))

@@ -197,6 +197,7 @@ def test_forms_do_what_the_role_allows_and_are_written_down(browser, views):
     noted = [(one.action, one.result) for one in browser.people.entries(3)]
     assert ("abort", "nothing is under way") in noted
     assert ("scale 3", "done") in noted
+    assert ("set drain 5", "takes the role admin") in noted
     assert browser("GET", "/audit")[0] == 403
 
 

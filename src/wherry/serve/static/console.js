@@ -45,12 +45,26 @@ function mergeChildren(old, fresh) {
   before.slice(after.length).forEach((gone) => gone.remove());
 }
 
+function runningStep(part) {
+  const step = part.querySelector(".steps .running");
+  return step ? step.textContent : "";
+}
+
+function showRunningStep(part) {
+  const step = part.querySelector(".steps .running");
+  if (!step) return;
+  const list = step.parentElement;
+  list.scrollTop += step.getBoundingClientRect().bottom - list.getBoundingClientRect().top - list.clientHeight / 2;
+}
+
 function update(part, html) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html; // rendered by the server, which escapes what it was given
   const log = part.querySelector("pre.log");
   const atEnd = !log || log.scrollTop + log.clientHeight > log.scrollHeight - 20;
+  const step = runningStep(part);
   mergeChildren(part, fresh.content);
+  if (runningStep(part) !== step) showRunningStep(part); // otherwise it stays as somebody has scrolled it
   const shown = part.querySelector("pre.log");
   if (shown && atEnd) shown.scrollTop = shown.scrollHeight;
 }
@@ -81,3 +95,4 @@ if (live) {
 }
 
 for (const log of document.querySelectorAll("pre.log")) log.scrollTop = log.scrollHeight;
+showRunningStep(document);
