@@ -10,10 +10,13 @@ import time
 
 
 class Backend:
-    """A server on a free port of the loopback: `/slow` takes two seconds, `/health` answers with `health`."""
+    """A server on a free port of the loopback: `/slow` takes two seconds, `/health` answers with `health`.
+
+    Where `hosts` are named, whoever asks for another is answered 400, as frameworks with a list of allowed hosts do.
+    """
 
     def __init__(self, name):
-        self.name, self.health, self.requests = name, 200, []
+        self.name, self.health, self.requests, self.hosts = name, 200, [], ()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.backend = self
         self.port = self._server.server_address[1]
@@ -62,6 +65,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             status = backend.health
         else:
             backend.requests.append((self.path, dict(self.headers)))
+        if backend.hosts and self.headers["Host"] not in backend.hosts:
+            status = 400
         if self.headers.get("Upgrade") == "websocket":
             return self._echo()
         if self.path.startswith("/slow"):

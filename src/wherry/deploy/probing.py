@@ -48,7 +48,7 @@ def probe(address: str, port: int, check: Check, host: str = "") -> Probe:
 
 
 def _judge(status: int, check: Check) -> tuple[bool, str]:
-    from wherry.deploy.haproxy.codes import status_prefixes
+    from wherry.deploy.codes import status_prefixes
 
     try:
         prefixes = status_prefixes(check.codes)

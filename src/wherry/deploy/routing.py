@@ -16,7 +16,10 @@ __all__ = ["Certificate", "Check", "Pool", "Rule", "Section", "Server", "ServerS
 
 
 class Check(NamedTuple):
-    """How a server is asked whether it is well. Times are in seconds; `codes` as in `200-299,401`."""
+    """How a server is asked whether it is well. Times are in seconds; `codes` as in `200-299,401`.
+
+    `host` is what it is asked for by, as a request's `Host`; empty where no rule names one.
+    """
 
     path: str = "/"
     codes: str = "200-399"
@@ -24,6 +27,7 @@ class Check(NamedTuple):
     timeout: float = 4.0
     healthy: int = 2
     unhealthy: int = 3
+    host: str = ""
 
 
 class Server(NamedTuple):

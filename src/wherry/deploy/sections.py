@@ -129,9 +129,10 @@ def build_section(
             if (found := _named(endpoint, extensions[one.revision], settings))
             and (address := address_of(observed.get(one.name), found.route.service))
         ]
+        check = endpoint.check._replace(host=endpoint.route.host or environment.host)
         sticky = endpoint.route.sticky
         is_sticky = settings.on("sticky") if sticky is None else sticky
-        pools.append(Pool(endpoint.pool, tuple(servers), endpoint.check, is_sticky))
+        pools.append(Pool(endpoint.pool, tuple(servers), check, is_sticky))
     return Section(
         environment.name,
         _rules(environment, ruling, settings, secure=settings.on("redirect") and bool(certificates)),

@@ -205,12 +205,12 @@ def _path(text: str) -> str:
 
 
 def _codes(text: str) -> str:
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if not (first.isascii() and first.isdigit() and (last or first).isdigit()):
-            raise ValueError("answers are written as in 200-299,401")
-        if not 100 <= int(first) <= int(last or first) <= 599:
-            raise ValueError("answers are between 100 and 599")
+    from wherry.deploy.codes import status_prefixes
+
+    try:
+        status_prefixes(text)
+    except InvalidInput as error:
+        raise ValueError(f"answers are written {error.hint}") from None
     return text.replace(" ", "")
 
 

@@ -335,6 +335,23 @@ def test_health_checks_take_servers_out_and_in_and_say_why(balancer, listener, b
     assert balancer.states("shop")[0].requests > 0
 
 
+def test_health_checks_ask_for_the_host_that_is_named(balancer, listener, backends, eventually):
+    backends[0].hosts = ("shop.localhost",)
+    check = Check("/health", "200-299", 0.1, healthy=1, unhealthy=1, host="shop.localhost")
+    balancer.apply(section(server(backends[0]), check=check))
+
+    def becomes(status):
+        return eventually(lambda: [one.status for one in balancer.states("shop")] == [status])
+
+    becomes("up")
+    balancer.apply(section(server(backends[0]), check=check._replace(host="new.localhost")))
+    becomes("down")
+    backends[0].hosts = ("new.localhost",)
+    becomes("up")
+    balancer.apply(section(server(backends[0]), check=check._replace(host="")))
+    becomes("down")
+
+
 def test_counters_and_records_of_what_was_served(balancer, listener, backends):
     began = time.time()
     balancer.apply(section(server(backends[0])))

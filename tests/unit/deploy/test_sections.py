@@ -30,6 +30,12 @@ def section(rows, extensions, seen, given=None, environment=SHOP):
     return build_section(environment, Settings(given or {}), rows, extensions, seen)
 
 
+def test_checks_ask_for_the_host_of_their_route_or_of_the_environment():
+    routes = ({"service": "web"}, {"service": "api", "port": 8000, "host": "api.localhost"})
+    made = section([row(1)], {1: parse_extension(model(*routes))}, observed("i-1"))
+    assert [(one.name, one.check.host) for one in made.pools] == [("web", "shop.localhost"), ("api", "api.localhost")]
+
+
 def test_instances_with_a_weight_and_an_address_are_servers():
     rows = [row(1), row(2, weight=50, draining=True), row(3, weight=0), row(4)]
     made = section(rows, {1: parse_extension(model())}, observed("i-1", "i-2", "i-3"))

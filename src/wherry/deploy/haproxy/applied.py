@@ -6,7 +6,7 @@ import re
 
 from wherry.base.errors import Conflict, InvalidInput
 from wherry.base.values import NamedTuple
-from wherry.deploy.haproxy.codes import status_prefixes
+from wherry.deploy.codes import status_prefixes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def _check_rule(rule: Rule, pools: list[str]) -> None:
 def _check_pool(pool: Pool) -> None:
     _match(_NAME, pool.name, "a pool's name")
     _match(_PATH, pool.check.path, "a health check's path")
+    if pool.check.host:
+        _match(_HOST, pool.check.host, "a host (lower case, without a port)")
     status_prefixes(pool.check.codes)
     check = pool.check
     if not (0 < check.interval <= 3600 and check.healthy > 0 and check.unhealthy > 0):

@@ -153,7 +153,8 @@ _BACKEND = """\
 backend {slot}
   balance roundrobin
   option httpchk
-  http-check send meth GET uri-lf "%[be_name,map_str({files}/checks.map,/)]" ver HTTP/1.1 hdr Host health.check
+  http-check send meth GET uri-lf "%[be_name,map_str({files}/checks.map,/)]" ver HTTP/1.1 \
+hdr Host "%[be_name,map_str({files}/check-hosts.map,health.check)]"
   http-check expect ! rstatus ^5
   http-check set-var-fmt(check.verdict) "%[be_name]/%[status]"
   http-check expect ! string-lf "%[var(check.verdict),map_beg({files}/codes.map)]"

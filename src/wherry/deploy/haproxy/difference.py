@@ -43,7 +43,7 @@ def difference(observed: Observed, wanted: Wanted, *, tls: bool) -> list[Step]:
     steps: list[Step] = []
     if tls:
         steps += _new_certificates(observed, wanted)
-    for name in ("challenges", "checks", "codes"):
+    for name in ("challenges", "checks", "check-hosts", "codes"):
         steps += _changed_entries(name, observed.maps[name], wanted.maps[name])
     for slot, servers in wanted.servers.items():
         steps += _raised_servers(slot, observed.servers.get(slot, {}), servers)
@@ -51,7 +51,7 @@ def difference(observed: Observed, wanted: Wanted, *, tls: bool) -> list[Step]:
         steps += _changed_entries(name, observed.maps[name], wanted.maps[name])
     if {entry.key: entry.value for entry in observed.maps["hosts"]} != wanted.maps["hosts"]:
         steps.append(Replacement(map_path("hosts"), wanted.maps["hosts"]))
-    for name in ("sticky", "codes", "checks", "challenges"):
+    for name in ("sticky", "codes", "check-hosts", "checks", "challenges"):
         steps += _stale_entries(name, observed.maps[name], wanted.maps[name])
     steps += _stale_routes(observed, wanted)
     for slot, servers in wanted.servers.items():

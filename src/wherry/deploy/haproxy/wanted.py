@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from wherry.base.values import NamedTuple
-from wherry.deploy.haproxy.codes import status_prefixes
+from wherry.deploy.codes import status_prefixes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CHALLENGES", "MAPS", "Wanted", "WantedServer", "instance_prefix", "server_name", "wanted"]
 
 _IDLE_CONNECTIONS = 1000
-MAPS = ("hosts", "routes", "checks", "codes", "sticky", "challenges")
+MAPS = ("hosts", "routes", "checks", "check-hosts", "codes", "sticky", "challenges")
 CHALLENGES = "/.well-known/acme-challenge/"
 
 
@@ -37,7 +37,8 @@ class Wanted(NamedTuple):
     - hosts: host to ENVIRONMENT:RULES, where RULES names one state of the host's rules. Only this map decides which
       rules hold, and it is replaced as a whole.
     - routes: ENVIRONMENT:RULES and the beginning of a path to SLOT:POOL:SECURE.
-    - checks: slot to the health check's path. codes: SLOT/PREFIX of status codes that mean health.
+    - checks: slot to the health check's path. check-hosts: slot to the host that it asks for, where one is named.
+    - codes: SLOT/PREFIX of status codes that mean health.
     - sticky: SLOT/INSTANCE to the name of the server that may get the instance's sticky requests.
     - challenges: the path that an authority asks to what it is answered.
     """
@@ -92,6 +93,8 @@ def _arguments(server: Server, check: Check) -> str:
 
 def _pool_maps(environment: str, slot: str, pool: Pool, maps: dict[str, dict[str, str]]) -> None:
     maps["checks"][slot] = pool.check.path
+    if pool.check.host:
+        maps["check-hosts"][slot] = pool.check.host
     for prefix in status_prefixes(pool.check.codes):
         maps["codes"][f"{slot}/{prefix}"] = "healthy"
     if pool.sticky:

@@ -72,6 +72,7 @@ GOOD = Server("i-1", "10.0.0.2", 80)
         section("a", Pool("w eb")),
         section("a", Pool("web", check=Check("health"))),
         section("a", Pool("web", check=Check("/a\r\nb"))),
+        section("a", Pool("web", check=Check(host="a b"))),
         section("a", Pool("web", check=Check(codes="500"))),
         section("a", Pool("web", check=Check(interval=0))),
         section("a", Pool("web", check=Check(healthy=0))),

@@ -2,7 +2,7 @@ from wherry.deploy.haproxy.applied import Applied, merge
 from wherry.deploy.haproxy.wanted import server_name, wanted
 from wherry.deploy.routing import Certificate, Check, Pool, Rule, Section, Server
 
-CHECK = Check("/up", "200-299,401", 1.5, 4, 2, 3)
+CHECK = Check("/up", "200-299,401", 1.5, 4, 2, 3, "shop.localhost")
 PEM = "-----BEGIN PRIVATE KEY-----\n\nAA\n-----END PRIVATE KEY-----\r\n-----BEGIN CERTIFICATE-----\nBB\n"
 SHOP = Section(
     "shop",
@@ -38,6 +38,7 @@ def test_servers_and_maps():
         "hosts": {"shop.localhost": rules},
         "routes": {f"{rules}/": "t1:web:0", f"{rules}/api": "s2:api:1"},
         "checks": {"t1": "/up", "s2": "/"},
+        "check-hosts": {"t1": "shop.localhost"},
         "codes": {"t1/2": "healthy", "t1/401": "healthy", "s2/2": "healthy", "s2/3": "healthy"},
         "sticky": {"t1/i-1": names[0]},
         "challenges": {},

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.base.errors import InvalidInput
-from wherry.deploy.haproxy.codes import status_prefixes
+from wherry.deploy.codes import status_prefixes
 
 
 @pytest.mark.parametrize(
