@@ -113,6 +113,12 @@ def _dispatch(verb: str, arguments: list[str]) -> int:
         return 0
     if verb in ("--version", "-v"):
         verb, arguments = "version", ["version", "--short"]
+    if verb.startswith("--"):
+        raise UsageError(f"unknown flag: {verb}", hint="See 'wherry --help'")
+    if verb.startswith("-"):
+        raise UsageError(f"unknown shorthand flag: '{verb[1:2]}' in {verb}", hint="See 'wherry --help'")
+    if verb not in _VERBS and arguments[-1:] == ["--help"]:
+        raise Misuse(f"unknown help topic: {verb}", hint="See 'wherry --help'")
     if verb not in _VERBS:
         raise Misuse(f"'{verb}' is not a wherry command.", hint="See 'wherry --help'")
     from importlib import import_module

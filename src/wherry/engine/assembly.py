@@ -106,7 +106,7 @@ class Assembly:
                 rootfs=rootfs,
                 cgroup=self.cgroup(container.id),
                 namespaces=self._namespaces(container, bundle),
-                mounts=[*self._name_mounts(container, directory), *spec_mounts(mounts)],
+                mounts=spec_mounts(mounts, self._name_mounts(container, directory)),
             )
             self._runtime().write_bundle(container.id, build_spec(request))
             self._write_check(container, config, bundle)

@@ -37,7 +37,7 @@ def _inspect(argv: list[str]) -> int:
     parsed = Command(
         "wherry container inspect", "CONTAINER...", "Show everything about containers", flags, least=1
     ).parse(argv)
-    return inspect_things(parsed.args, parsed["format"], ["container"])
+    return inspect_things(parsed.args, parsed["format"], ["container"], sizes=parsed["size"])
 
 
 def _prune(argv: list[str]) -> int:
