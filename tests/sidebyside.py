@@ -2,8 +2,9 @@
 
 A case file holds scenes: `[name]`, then one command line each line, in order. `-` before a line: only prepares, is not
 compared. `=` before it: standard output is compared to the byte, column widths included; `~`: without regard to the
-order of its lines, where Docker promises none. `>` after ` >>> `: text given
-as standard input. A comment `# wanted: reason` above a line marks a difference that docs/differences.md explains.
+order of its lines, where Docker promises none; `!`: of help, whose words are each tool's own, the exit code and where
+it is printed are compared. After ` >>> ` comes text given as standard input. A comment `# wanted: reason` above a line
+marks a difference that docs/differences.md explains. `%work%` is the directory that the lines are run in.
 
 A scene with a line `@ PATH` is of a Compose project: the lines indented below it are the file's text. Of its commands
 the exit code and the project's state afterwards are compared (see `projectstate`), standard output only after `=`, and
@@ -30,9 +31,10 @@ class Case:
 
     def __init__(self, line, wanted, where):
         self.where, self.wanted = where, wanted
-        self.is_compared, self.is_exact = not line.startswith("- "), line.startswith("= ")
-        self.is_ordered = not line.startswith("~ ")
-        line, _, said = line.removeprefix("- ").removeprefix("= ").removeprefix("~ ").partition(" ?? ")
+        mark = line[0] if line[:2] in ("- ", "= ", "~ ", "! ") else ""
+        self.is_compared, self.is_exact = mark != "-", mark == "="
+        self.is_ordered, self.is_help = mark != "~", mark == "!"
+        line, _, said = line.removeprefix(f"{mark} ").partition(" ?? ")
         self.said = said.split(" | ") if said else []
         line, _, stdin = line.partition(" >>> ")
         self.words, self.stdin = shlex.split(line), stdin.encode().decode("unicode_escape").encode()
@@ -70,10 +72,17 @@ def read_scenes(path):
     return scenes
 
 
+VERSION = "20.10."
+"""What docs/differences.md speaks of; `docker` on the PATH may be another."""
+
+
 class Docker:
     """A Docker daemon with its own data, sockets and bridge; leaves the machine's packet filter alone."""
 
     def __init__(self, directory):
+        for program in ("dockerd", "/usr/bin/docker"):
+            said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+            assert f"version {VERSION}" in said, f"{program} is {said}"
         self.directory = directory
         self.environment = {**os.environ, "DOCKER_HOST": f"unix://{directory}/docker.sock", "DOCKER_BUILDKIT": "0",
                             "HOME": str(directory), "DOCKER_CONFIG": f"{directory}/config"}  # fmt: skip
@@ -198,6 +207,9 @@ def differences(case, docker, wherry):
     found = []
     if docker.returncode != wherry.returncode:
         found.append(f"exit code: docker {docker.returncode}, wherry {wherry.returncode}")
+    if case.is_help:
+        streams = [tuple(map(bool, (done.stdout, done.stderr))) for done in (docker, wherry)]
+        return found + ([f"prints to (stdout, stderr): {streams}"] if streams[0] != streams[1] else [])
     outputs = [normalise(done.stdout.decode(errors="replace"), exact=case.is_exact) for done in (docker, wherry)]
     if outputs[0] != outputs[1]:
         lines = [text.splitlines() if case.is_ordered else sorted(text.splitlines()) for text in outputs]

@@ -343,11 +343,9 @@ def _walk(value: Any, path: list[str]) -> Any:
             raise InvalidInput(
                 f'failed to execute template: template: :1: executing "" at <.{name}>: can\'t evaluate field {name}'
             )
-        if isinstance(value, _Struct) and name not in value and name in value.pointers:
-            return None
-        if name not in value:
+        if name not in value and not (isinstance(value, _Struct) and name in value.pointers):
             raise InvalidInput(f'template: :1: map has no entry for key "{name}"')
-        value = value[name]
+        value = value.get(name)
     return value
 
 

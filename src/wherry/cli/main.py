@@ -37,6 +37,7 @@ _VERBS = {
     "cp": ("cp", "Copy files between a container and this machine"),
     "create": ("run", "Make a container without starting it"),
     "deploy": ("deploy", "Let a new version of a project replace what an environment runs"),
+    "diff": ("diff", "Show what a container changed in its files"),
     "doctor": ("doctor", "Say which parts the machine has, and install what is missing"),
     "env": ("env", "Environments: deployed, load-balanced projects"),
     "exec": ("exec", "Run a command in a running container"),

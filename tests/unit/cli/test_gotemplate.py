@@ -103,6 +103,8 @@ def test_variables_and_maps_are_gos(text, value, expected):
 def test_only_what_has_parts_is_ranged_over():
     with pytest.raises(InvalidInput, match="range can't iterate over abc"):
         Template("{{range .}}x{{end}}").render("abc")
+    with pytest.raises(InvalidInput, match="can't evaluate field Status"):
+        Template("{{.Health.Status}}", TYPES).render({})
     with pytest.raises(InvalidInput, match='no entry for key "Nope"'):
         Template("{{.Nope}}", TYPES).render({})
 

@@ -17,7 +17,7 @@ _WORDS = {
     "ls": "ps", "list": "ps", "ps": "ps", "run": "run", "create": "create", "logs": "logs", "exec": "exec",
     "start": "start", "stop": "stop", "restart": "restart", "kill": "kill", "rm": "rm", "pause": "pause",
     "unpause": "unpause", "wait": "wait", "rename": "rename", "attach": "attach", "port": "port", "top": "top",
-    "cp": "cp", "export": "export",
+    "cp": "cp", "export": "export", "diff": "diff",
 }  # fmt: skip
 PRUNE_FLAGS = (
     Flag("filter", "list", "Remove only what fits (until=, label=, label!=)"),
