@@ -43,6 +43,16 @@ class _NoList(list):  # type: ignore[type-arg]
     """A nil slice: shown as an empty one, null in JSON."""
 
 
+class _NoPointer:
+    """A nil pointer: `<nil>`, null in JSON."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+_NIL = _NoPointer()
+
+
 class _Struct(dict):  # type: ignore[type-arg]
     """A Go struct of which `pointers` may be nil, which JSON leaves out."""
 
@@ -92,7 +102,7 @@ def _mark(value: Any, types: Types, name: str = "") -> Any:
 
 def _plain(value: Any) -> Any:
     """As JSON has it."""
-    if isinstance(value, (_NoMap, _NoList)):
+    if isinstance(value, (_NoMap, _NoList, _NoPointer)):
         return None
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
@@ -272,6 +282,8 @@ def _assign(variables: tuple[bool, list[str]], value: Any, scope: ChainMap[str, 
 def _range(node: tuple[Any, ...], dot: Any, scope: ChainMap[str, Any]) -> Iterator[str]:
     _, (_, variables), expression, body, otherwise = node
     value = _evaluate(expression, dot, scope)
+    if isinstance(value, _NoPointer):
+        value = None
     if value is not None and not isinstance(value, (dict, list, tuple)):
         raise InvalidInput(f"template: :1: range can't iterate over {show(value)}")
     pairs = sorted(value.items()) if isinstance(value, dict) else list(enumerate(value or ()))
@@ -345,7 +357,7 @@ def _walk(value: Any, path: list[str]) -> Any:
             )
         if name not in value and not (isinstance(value, _Struct) and name in value.pointers):
             raise InvalidInput(f'template: :1: map has no entry for key "{name}"')
-        value = value.get(name)
+        value = value.get(name, _NIL)
     return value
 
 
@@ -353,6 +365,8 @@ def show(value: Any) -> str:
     """As Go prints a value with `%v`."""
     if value is None:
         return "<no value>"
+    if value is _NIL:
+        return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):

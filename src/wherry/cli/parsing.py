@@ -79,9 +79,13 @@ def parse_ulimit(text: str) -> UlimitRequest:
     name, _, numbers = text.partition("=")
     soft, _, hard = numbers.partition(":")
     try:
-        return UlimitRequest(name, int(soft), int(hard or soft))
+        limit = UlimitRequest(name, int(soft), int(hard or soft))
     except ValueError:
         raise InvalidInput(f'invalid argument "{text}" for "--ulimit" flag: write name=soft[:hard]') from None
+    if limit.hard >= 0 and (limit.soft < 0 or limit.soft > limit.hard):
+        why = f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        raise UsageError(f'invalid argument "{text}" for "--ulimit" flag: {why}')
+    return limit
 
 
 def parse_device(text: str) -> DeviceRequest:
@@ -91,6 +95,8 @@ def parse_device(text: str) -> DeviceRequest:
         return DeviceRequest(parts[0], parts[0], parts[1])
     if not 1 <= len(parts) <= 3 or not parts[0].startswith("/"):
         raise InvalidInput(f"invalid device specification: {text}")
+    if parts[1:] and not parts[1].startswith("/"):
+        raise InvalidInput(f"{parts[1]} is not an absolute path", hint="write HOST[:CONTAINER[:rwm]]")
     return DeviceRequest(parts[0], parts[1] if parts[1:] else parts[0], parts[2] if parts[2:] else "rwm")
 
 

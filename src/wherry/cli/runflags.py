@@ -32,6 +32,7 @@ RUN_FLAGS = (
     Flag("detach", "bool", "Run in the background and print the identifier", short="d"),
     Flag("detach-keys", "str", "Key sequence for detaching"),
     Flag("device", "list", "Give a device of the host to the container"),
+    Flag("disable-content-trust", "bool", "Skip image verification (signatures are not verified)", default=True),
     Flag("dns", "list", "Set DNS servers"),
     Flag("dns-option", "list", "Set DNS options"),
     Flag("dns-search", "list", "Set DNS search domains"),

@@ -89,6 +89,7 @@ TYPES = Types(frozenset({"Labels"}), frozenset({"Cmd"}), frozenset({"Health"}))
         ("{{.Labels.nope}}", {"Labels": {}}, "<no value>"),
         ("{{.Labels}} {{.Cmd}} {{len .Cmd}}", {"Labels": None, "Cmd": None}, "map[] [] 0"),
         ("{{json .}} {{json .Cmd}}", {"Labels": None, "Cmd": None}, '{"Labels":null,"Cmd":null} null'),
+        ("{{.Health}} {{json .Health}} {{range .Health}}x{{end}}", {}, "<nil> null "),
         ("{{range .Cmd}}x{{else}}none{{end}}", {"Cmd": None}, "none"),
         ("{{if .State.Health}}yes{{else}}no{{end}} {{json .State}}", {"State": {"Up": True}}, 'no {"Up":true}'),
         ('{{$x := "a"}}{{range .L}}{{$x = .}}{{end}}{{$x}}', {"L": ["b", "c"]}, "c"),

@@ -88,11 +88,15 @@ def test_mounts_that_are_none(text, words):
 def test_policies_limits_and_durations():
     assert parsing.parse_restart("on-failure:3") == RestartPolicy("on-failure", 3)
     assert parsing.parse_ulimit("nofile=10:20") == UlimitRequest("nofile", 10, 20)
+    assert parsing.parse_ulimit("nofile=10:-1") == UlimitRequest("nofile", 10, -1)
     assert parsing.parse_duration("1m30s") == 90_000_000_000
     for parse, text in (
         (parsing.parse_restart, "sometimes"),
         (parsing.parse_restart, "always:3"),
         (parsing.parse_ulimit, "nofile"),
+        (parsing.parse_ulimit, "nofile=5:4"),
+        (parsing.parse_ulimit, "nofile=-1:4"),
+        (parsing.parse_device, "/dev/zero:rwx"),
         (parsing.parse_duration, "soon"),
         (parsing.parse_cpus, "many"),
     ):

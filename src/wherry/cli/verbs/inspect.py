@@ -25,7 +25,7 @@ _LISTS = (
     "Aliases Args Binds CapAdd CapDrop Cmd Dns DnsOptions DnsSearch Entrypoint Env ExecIDs ExtraHosts GroupAdd Links"
     " Log OnBuild RepoDigests RepoTags SecurityOpt Shell Ulimits VolumesFrom"
 )
-_POINTERS = "ExposedPorts Health Healthcheck Shell StopTimeout"
+_POINTERS = "ExposedPorts Health Healthcheck Mounts Shell StopTimeout"
 _FLAGS = (
     Flag("format", "str", "json, or a Go template", short="f"),
     Flag("size", "bool", "Add sizes of containers", short="s"),
