@@ -1,8 +1,10 @@
 """Docker and Wherry on the same command line: what each printed and returned, and how the two differ.
 
 A case file holds scenes: `[name]`, then one command line each line, in order. `-` before a line: only prepares, is not
-compared. `=` before it: standard output is compared to the byte, column widths included. `>` after ` >>> `: text given
-as standard input. A comment `# wanted: reason` above a line marks a difference that docs/differences.md explains.
+compared. `=` before it: standard output is compared to the byte, column widths included; `~`: without regard to the
+order of its lines, where Docker promises none; `!`: of help, whose words are each tool's own, the exit code and where
+it is printed are compared. After ` >>> ` comes text given as standard input. A comment `# wanted: reason` above a line
+marks a difference that docs/differences.md explains. `%work%` is the directory that the lines are run in.
 
 A scene with a line `@ PATH` is of a Compose project: the lines indented below it are the file's text. Of its commands
 the exit code and the project's state afterwards are compared (see `projectstate`), standard output only after `=`, and
@@ -29,8 +31,10 @@ class Case:
 
     def __init__(self, line, wanted, where):
         self.where, self.wanted = where, wanted
-        self.is_compared, self.is_exact = not line.startswith("- "), line.startswith("= ")
-        line, _, said = line.removeprefix("- ").removeprefix("= ").partition(" ?? ")
+        mark = line[0] if line[:2] in ("- ", "= ", "~ ", "! ") else ""
+        self.is_compared, self.is_exact = mark != "-", mark == "="
+        self.is_ordered, self.is_help = mark != "~", mark == "!"
+        line, _, said = line.removeprefix(f"{mark} ").partition(" ?? ")
         self.said = said.split(" | ") if said else []
         line, _, stdin = line.partition(" >>> ")
         self.words, self.stdin = shlex.split(line), stdin.encode().decode("unicode_escape").encode()
@@ -68,10 +72,17 @@ def read_scenes(path):
     return scenes
 
 
+VERSION = "20.10."
+"""What docs/differences.md speaks of; `docker` on the PATH may be another."""
+
+
 class Docker:
     """A Docker daemon with its own data, sockets and bridge; leaves the machine's packet filter alone."""
 
     def __init__(self, directory):
+        for program in ("dockerd", "/usr/bin/docker"):
+            said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+            assert f"version {VERSION}" in said, f"{program} is {said}"
         self.directory = directory
         self.environment = {**os.environ, "DOCKER_HOST": f"unix://{directory}/docker.sock", "DOCKER_BUILDKIT": "0",
                             "HOME": str(directory), "DOCKER_CONFIG": f"{directory}/config"}  # fmt: skip
@@ -145,8 +156,8 @@ _WORDS = [
     (r"\b\d+(\.\d+)?(B|kB|MB|GB)\b", "SIZE"),
     (r"\b10\.\d+\.\d+\.\d+", "ADDRESS"),
     (r"\b02:42(:[0-9a-f]{2}){4}\b", "MAC"),
-    (r"(0\.0\.0\.0:|127\.0\.0\.1:)(3[2-9]|[456])\d{3}\b", r"\1PORT"),
-    (r'("HostPort":")(3[2-9]|[456])\d{3}"', r'\1PORT"'),
+    (r"(0\.0\.0\.0:|127\.0\.0\.1:)(3[2-9]|[456]\d)\d{3}\b", r"\1PORT"),
+    (r'("HostPort":")(3[2-9]|[456]\d)\d{3}"', r'\1PORT"'),
 ]
 
 
@@ -161,7 +172,7 @@ def normalise(text, *, exact):
 _PREFIX = re.compile(r"^(docker|Error response from daemon|Error|wherry|Template parsing error): ")
 
 
-_CHATTER = ("See '", "Usage:", "Run '", "Sending build context", "Step ", "---> ")
+_CHATTER = ('time="', "See '", "Usage:", "Run '", "Sending build context", "Step ", "---> ")
 
 
 def words_of(stderr):
@@ -196,9 +207,13 @@ def differences(case, docker, wherry):
     found = []
     if docker.returncode != wherry.returncode:
         found.append(f"exit code: docker {docker.returncode}, wherry {wherry.returncode}")
+    if case.is_help:
+        streams = [tuple(map(bool, (done.stdout, done.stderr))) for done in (docker, wherry)]
+        return found + ([f"prints to (stdout, stderr): {streams}"] if streams[0] != streams[1] else [])
     outputs = [normalise(done.stdout.decode(errors="replace"), exact=case.is_exact) for done in (docker, wherry)]
     if outputs[0] != outputs[1]:
-        found += difflib.unified_diff(*(text.splitlines() for text in outputs), "docker", "wherry", lineterm="", n=0)
+        lines = [text.splitlines() if case.is_ordered else sorted(text.splitlines()) for text in outputs]
+        found += difflib.unified_diff(*lines, "docker", "wherry", lineterm="", n=0)
     said, ours = (done.stderr.decode(errors="replace") for done in (docker, wherry))
     theirs, mine = words_of(said), set(words_of(ours))
     if bool(said.strip()) != bool(ours.strip()) or (

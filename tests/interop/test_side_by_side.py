@@ -32,6 +32,7 @@ def sides(tmp_path_factory, rootfs):
     docker = Docker(str(tmp_path_factory.mktemp("docker")))
     try:
         for side in (docker, wherry):
+            side.environment["ASKED"] = "from outside"
             done = side("build", "-q", "-t", "tiny", str(rootfs), timeout=200)
             assert done.returncode == 0, done.stderr
         yield docker, wherry, str(work)
@@ -59,7 +60,8 @@ def test_docker_and_wherry_do_the_same(sides, scene):
     docker, wherry, work = sides
     lines = []
     for case in SCENES[scene]:
-        done = [side(*case.words, stdin=case.stdin, cwd=work) for side in (docker, wherry)]
+        words = [word.replace("%work%", work) for word in case.words]
+        done = [side(*words, stdin=case.stdin, cwd=work) for side in (docker, wherry)]
         lines += told(case, differences(case, *done) if case.is_compared else [])
     clear(docker)
     clear(wherry)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Test = Callable[[Container], bool]
 
-__all__ = ["container_filter", "parse_filters"]
+__all__ = ["container_filter", "parse_filters", "split_filter"]
 
 _STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 _HEALTH = ("none", "starting", "healthy", "unhealthy")
@@ -23,15 +23,21 @@ def parse_filters(given: list[str]) -> dict[str, list[str]]:
     """The wanted values by key. Raises UsageError for what is not `key=value`, InvalidInput for an unknown key."""
     wanted: dict[str, list[str]] = {}
     for text in given:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(
-                f'invalid argument "{text}" for "-f, --filter" flag: bad format of filter (expected name=value)'
-            )
+        key, value = split_filter(text)
         if key not in _MAKERS:
             raise InvalidInput(f"Invalid filter '{key}'", hint=f"there are: {', '.join(sorted(_MAKERS))}")
         wanted.setdefault(key, []).append(value)
     return wanted
+
+
+def split_filter(text: str) -> tuple[str, str]:
+    """Key (in small letters) and value of `key=value`. Raises UsageError for what is not."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(
+            f'invalid argument "{text}" for "-f, --filter" flag: bad format of filter (expected name=value)'
+        )
+    return key.strip().lower(), value.strip()
 
 
 def container_filter(opened: Engine, wanted: dict[str, list[str]]) -> Test:

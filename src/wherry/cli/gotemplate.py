@@ -11,13 +11,14 @@ import re
 from collections import ChainMap
 
 from wherry.base.errors import InvalidInput
+from wherry.base.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-__all__ = ["Row", "Template"]
+__all__ = ["Row", "Template", "Types"]
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|`[^`]*`)|(?P<number>-?\d+)|(?P<sign>:=|=|\||\(|\)|,)'
@@ -34,29 +35,78 @@ class _Map(dict):  # type: ignore[type-arg]
     """A Go map, as opposed to a struct: a key that it lacks is no error."""
 
 
+class _NoMap(_Map):
+    """A nil map: shown as an empty one, null in JSON."""
+
+
+class _NoList(list):  # type: ignore[type-arg]
+    """A nil slice: shown as an empty one, null in JSON."""
+
+
+class _NoPointer:
+    """A nil pointer: `<nil>`, null in JSON."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+_NIL = _NoPointer()
+
+
+class _Struct(dict):  # type: ignore[type-arg]
+    """A Go struct of which `pointers` may be nil, which JSON leaves out."""
+
+    pointers: frozenset[str] = frozenset()
+
+
+class Types(NamedTuple):
+    """The names of fields that are maps, slices, and pointers left out of JSON where nil, in Docker's types."""
+
+    maps: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    pointers: frozenset[str] = frozenset()
+
+
 class Template:
     """Parsed once, rendered for many values. Raises InvalidInput in Docker's words for what is not a template.
 
-    `maps` names the fields whose values are maps in Docker's types: a key that they lack has no value.
+    `types` says what JSON does not: a key that a map lacks has no value, and what is nil is used as if it were empty.
     """
 
-    def __init__(self, text: str, maps: frozenset[str] = frozenset()) -> None:
+    def __init__(self, text: str, types: Types | None = None) -> None:
         self._nodes = _Parser(text).parse()
-        self._maps = maps
+        self._types = types
 
     def render(self, value: Any) -> str:
         """The text for one value."""
-        marked = _mark(value, self._maps) if self._maps else value
+        marked = _mark(value, self._types) if self._types else value
         return "".join(_run(self._nodes, marked, ChainMap({"$": marked})))
 
 
-def _mark(value: Any, maps: frozenset[str]) -> Any:
+def _mark(value: Any, types: Types, name: str = "") -> Any:
     if isinstance(value, list):
-        return [_mark(item, maps) for item in value]
+        return [_mark(item, types) for item in value]
+    if value is None and name in types.maps:
+        return _NoMap()
+    if value is None and name in types.lists:
+        return _NoList()
     if not isinstance(value, dict):
         return value
-    marked = {name: _mark(item, maps) for name, item in value.items()}
-    return {name: _Map(item) if name in maps and isinstance(item, dict) else item for name, item in marked.items()}
+    marked = {key: _mark(item, types, key) for key, item in value.items()}
+    if name in types.maps:
+        return _Map(marked)
+    struct = _Struct(marked)
+    struct.pointers = types.pointers
+    return struct
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, (_NoMap, _NoList, _NoPointer)):
+        return None
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 class _Parser:
@@ -232,6 +282,10 @@ def _assign(variables: tuple[bool, list[str]], value: Any, scope: ChainMap[str, 
 def _range(node: tuple[Any, ...], dot: Any, scope: ChainMap[str, Any]) -> Iterator[str]:
     _, (_, variables), expression, body, otherwise = node
     value = _evaluate(expression, dot, scope)
+    if isinstance(value, _NoPointer):
+        value = None
+    if value is not None and not isinstance(value, (dict, list, tuple)):
+        raise InvalidInput(f"template: :1: range can't iterate over {show(value)}")
     pairs = sorted(value.items()) if isinstance(value, dict) else list(enumerate(value or ()))
     if not pairs:
         yield from _run(otherwise, dot, scope)
@@ -301,9 +355,9 @@ def _walk(value: Any, path: list[str]) -> Any:
             raise InvalidInput(
                 f'failed to execute template: template: :1: executing "" at <.{name}>: can\'t evaluate field {name}'
             )
-        if name not in value:
+        if name not in value and not (isinstance(value, _Struct) and name in value.pointers):
             raise InvalidInput(f'template: :1: map has no entry for key "{name}"')
-        value = value[name]
+        value = value.get(name, _NIL)
     return value
 
 
@@ -311,6 +365,8 @@ def show(value: Any) -> str:
     """As Go prints a value with `%v`."""
     if value is None:
         return "<no value>"
+    if value is _NIL:
+        return "<nil>"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
@@ -322,7 +378,7 @@ def show(value: Any) -> str:
 
 def _json(value: Any) -> str:
     if not isinstance(value, Row):
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False)
     fields = {name: field for name, field in sorted(value.items()) if not callable(field)}
     text = json.dumps(fields, separators=(",", ":"), ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")  # as Go's encoder does

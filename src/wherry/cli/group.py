@@ -17,10 +17,14 @@ def dispatch(
     group: str, argv: list[str], verbs: Mapping[str, str], own: Mapping[str, Callable[[list[str]], int]]
 ) -> int:
     """Run `argv[1]`: one of the group's own words, or another name of a top-level verb."""
-    word = argv[1] if argv[1:] else "--help"
-    if word in ("--help", "-h", "help"):
+    word = argv[1] if argv[1:] else ""
+    if word in ("", "--help", "-h", "help"):
         names = ", ".join(sorted({*verbs, *own}))
-        raise Help(f"Usage:  wherry {group} COMMAND\n\nCommands: {names}\n")
+        text = f"Usage:  wherry {group} COMMAND\n\nCommands: {names}\n"
+        if word:
+            raise Help(text)
+        print(text, file=sys.stderr)  # a script that lacks the word reads no help as if it were an answer
+        return 0
     if word in own:
         return own[word](argv[2:])
     if word not in verbs:

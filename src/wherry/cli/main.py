@@ -37,6 +37,7 @@ _VERBS = {
     "cp": ("cp", "Copy files between a container and this machine"),
     "create": ("run", "Make a container without starting it"),
     "deploy": ("deploy", "Let a new version of a project replace what an environment runs"),
+    "diff": ("diff", "Show what a container changed in its files"),
     "doctor": ("doctor", "Say which parts the machine has, and install what is missing"),
     "env": ("env", "Environments: deployed, load-balanced projects"),
     "exec": ("exec", "Run a command in a running container"),
@@ -113,6 +114,12 @@ def _dispatch(verb: str, arguments: list[str]) -> int:
         return 0
     if verb in ("--version", "-v"):
         verb, arguments = "version", ["version", "--short"]
+    if verb.startswith("--"):
+        raise UsageError(f"unknown flag: {verb}", hint="See 'wherry --help'")
+    if verb.startswith("-"):
+        raise UsageError(f"unknown shorthand flag: '{verb[1:2]}' in {verb}", hint="See 'wherry --help'")
+    if verb not in _VERBS and arguments[-1:] == ["--help"]:
+        raise Misuse(f"unknown help topic: {verb}", hint="See 'wherry --help'")
     if verb not in _VERBS:
         raise Misuse(f"'{verb}' is not a wherry command.", hint="See 'wherry --help'")
     from importlib import import_module

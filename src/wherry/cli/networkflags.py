@@ -43,6 +43,8 @@ def parse_networks(values: Sequence[str], first: EndpointRequest) -> tuple[str, 
 
 
 def _check_mode(mode: str, wanted: EndpointRequest, count: int) -> None:
+    if mode == "container:":
+        raise InvalidInput("invalid container format container:<name|id>")
     if count > 1:
         raise InvalidInput(f"conflicting options: cannot attach both to {mode} and to other networks")
     if wanted.aliases:

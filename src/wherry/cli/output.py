@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from wherry.cli.gotemplate import Types
+
 __all__ = ["ago", "human_size", "print_list", "render_one", "short_id"]
 
 
@@ -72,10 +74,10 @@ def _print_table(rows: list[list[str]], headings: list[str]) -> None:
         print("".join([*cells, line[-1]]))
 
 
-def render_one(value: Any, format: str, maps: frozenset[str] = frozenset()) -> str:
-    """One value by a Go template, or as JSON for an empty format and `json`. `maps`: see `Template`."""
+def render_one(value: Any, format: str, types: Types | None = None) -> str:
+    """One value by a Go template, or as JSON for an empty format and `json`. `types`: see `Template`."""
     if not format:
         return json.dumps(value, indent=4, ensure_ascii=False)
     from wherry.cli.gotemplate import Template
 
-    return Template(_JSON if format == "json" else format, maps).render(value)
+    return Template(_JSON if format == "json" else format, types).render(value)

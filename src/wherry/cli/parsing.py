@@ -1,11 +1,11 @@
-"""What the values of `run`'s flags mean: ports, volumes, mounts, sizes, files. Docker's grammar and words."""
+"""What the values of `run`'s flags mean: sizes, times, limits, files. Docker's grammar and words."""
 
 from __future__ import annotations
 
 import os
 
 from wherry.base.errors import InvalidInput, UsageError
-from wherry.engine.request import DeviceRequest, MountRequest, RestartPolicy, UlimitRequest
+from wherry.engine.request import DeviceRequest, RestartPolicy, UlimitRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,13 +20,10 @@ __all__ = [
     "parse_environment",
     "parse_labels",
     "parse_mac",
-    "parse_mount",
     "parse_restart",
     "parse_size",
     "parse_sysctls",
-    "parse_tmpfs",
     "parse_ulimit",
-    "parse_volume",
 ]
 
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
@@ -61,82 +58,6 @@ def parse_duration(text: str) -> int:
     return round(sum(float(number) * _SECONDS[unit] for number, unit in parts) * 1_000_000_000)
 
 
-def parse_volume(text: str) -> MountRequest:
-    """`[source:]target[:options]`; a source that begins with `/`, `.` or `~` is a path, else a volume's name."""
-    parts = text.split(":")
-    if not 1 <= len(parts) <= 3 or not parts[0] or (len(parts) > 1 and not parts[1]):
-        raise InvalidInput(
-            f"invalid spec: {text}: empty section between colons"
-            if "" in parts
-            else f"invalid volume specification: '{text}'"
-        )
-    if len(parts) == 1:
-        return MountRequest("volume", _absolute(parts[0], text))
-    options = parts[2].split(",") if len(parts) == 3 else []
-    read_only, propagation, no_copy = False, "rprivate", False
-    for option in options:
-        if option in ("ro", "rw"):
-            read_only = option == "ro"
-        elif option in ("private", "rprivate", "shared", "rshared", "slave", "rslave"):
-            propagation = option
-        elif option == "nocopy":
-            no_copy = True
-        elif option not in ("z", "Z", "cached", "delegated", "consistent"):
-            raise InvalidInput(f"invalid volume specification: '{text}': invalid mode: {parts[2]}")
-    source, target = parts[0], _absolute(parts[1], text)
-    if source[0] in "/.~":
-        path = os.path.abspath(os.path.expanduser(source))
-        return MountRequest("bind", target, path, read_only, propagation=propagation, create_source=True)
-    return MountRequest("volume", target, source, read_only, no_copy=no_copy)
-
-
-def _absolute(path: str, text: str) -> str:
-    if not path.startswith("/"):
-        raise InvalidInput(
-            f"invalid volume specification: '{text}': invalid mount path: '{path}' mount path must be absolute"
-        )
-    return path
-
-
-def parse_mount(text: str) -> MountRequest:
-    """`type=bind,source=...,target=...,readonly`."""
-    values: dict[str, str] = {}
-    for field in text.split(","):
-        key, equals, value = field.partition("=")
-        values[key.strip().lower()] = value if equals else "true"
-    kind = values.pop("type", "volume")
-    target = _first(values, "target", "dst", "destination")
-    source = _first(values, "source", "src")
-    read_only = _first(values, "readonly", "ro") in ("true", "1")
-    if kind not in ("bind", "volume", "tmpfs"):
-        raise InvalidInput(f'invalid argument "{text}" for "--mount" flag: mount type unknown: "{kind}"')
-    if not target:
-        raise InvalidInput(f'invalid argument "{text}" for "--mount" flag: target is required')
-    size = parse_size(values.pop("tmpfs-size", "0"))
-    mode = values.pop("tmpfs-mode", "")
-    propagation = values.pop("bind-propagation", "rprivate")
-    no_copy = values.pop("volume-nocopy", "false") in ("true", "1")
-    if values:
-        raise InvalidInput(f'invalid argument "{text}" for "--mount" flag: unexpected key \'{next(iter(values))}\'')
-    if kind == "bind" and not source.startswith("/"):
-        raise InvalidInput(
-            f"invalid mount config for type \"bind\": invalid mount path: '{source}' mount path must be absolute"
-        )
-    options = (f"mode={mode}",) if mode else ()
-    return MountRequest(kind, target, source, read_only, options, size, propagation, no_copy=no_copy)
-
-
-def _first(values: dict[str, str], *names: str) -> str:
-    found = [values.pop(name) for name in names if name in values]
-    return found[0] if found else ""
-
-
-def parse_tmpfs(text: str) -> MountRequest:
-    """`/target[:options]`."""
-    target, _, options = text.partition(":")
-    return MountRequest("tmpfs", _absolute(target, text), options=tuple(each for each in options.split(",") if each))
-
-
 def parse_restart(text: str) -> RestartPolicy:
     """`no`, `always`, `unless-stopped`, `on-failure[:maximum]`."""
     name, colon, count = text.partition(":")
@@ -158,9 +79,13 @@ def parse_ulimit(text: str) -> UlimitRequest:
     name, _, numbers = text.partition("=")
     soft, _, hard = numbers.partition(":")
     try:
-        return UlimitRequest(name, int(soft), int(hard or soft))
+        limit = UlimitRequest(name, int(soft), int(hard or soft))
     except ValueError:
         raise InvalidInput(f'invalid argument "{text}" for "--ulimit" flag: write name=soft[:hard]') from None
+    if limit.hard >= 0 and (limit.soft < 0 or limit.soft > limit.hard):
+        why = f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
+        raise UsageError(f'invalid argument "{text}" for "--ulimit" flag: {why}')
+    return limit
 
 
 def parse_device(text: str) -> DeviceRequest:
@@ -170,22 +95,26 @@ def parse_device(text: str) -> DeviceRequest:
         return DeviceRequest(parts[0], parts[0], parts[1])
     if not 1 <= len(parts) <= 3 or not parts[0].startswith("/"):
         raise InvalidInput(f"invalid device specification: {text}")
+    if parts[1:] and not parts[1].startswith("/"):
+        raise InvalidInput(f"{parts[1]} is not an absolute path", hint="write HOST[:CONTAINER[:rwm]]")
     return DeviceRequest(parts[0], parts[1] if parts[1:] else parts[0], parts[2] if parts[2:] else "rwm")
 
 
 def parse_environment(given: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
-    """`-e` over `--env-file`; a name alone takes this process's value, and removes the image's where there is none."""
-    entries: list[str] = []
-    for path in files:
-        entries += _environment_file(path)
-    entries += given
-    return tuple(_with_value(entry) for entry in entries)
+    """`-e` over `--env-file`; a name alone takes this process's value.
+
+    Where there is none, the name in a file means nothing, and that of `-e` removes the image's variable.
+    """
+    of_files = [entry for path in files for entry in _environment_file(path)]
+    known = [entry for entry in of_files if "=" in entry or entry in os.environ]
+    return tuple(_with_value(entry) for entry in (*known, *given))
 
 
 def _with_value(entry: str) -> str:
     name, equals, _ = entry.partition("=")
     if not name:
-        raise InvalidInput(f"invalid environment variable: {entry}")
+        shown = "-e, --env"
+        raise UsageError(f'invalid argument "{entry}" for "{shown}" flag: invalid environment variable: {entry}')
     if equals:
         return entry
     return f"{name}={os.environ[name]}" if name in os.environ else name
@@ -199,6 +128,8 @@ def _environment_file(path: str) -> list[str]:
         raise InvalidInput(f"open {path}: {getattr(error, 'strerror', None) or 'not UTF-8 text'}") from None
     entries = [line for line in lines if line and not line.startswith("#")]
     for entry in entries:
+        if entry.startswith("="):
+            raise InvalidInput(f"poorly formatted environment: no variable name on line '{entry}'")
         if any(letter.isspace() for letter in entry.partition("=")[0]):
             raise InvalidInput(
                 f"poorly formatted environment: variable '{entry.partition('=')[0]}' contains whitespaces"

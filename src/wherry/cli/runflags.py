@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.cli import parsing, ports
+from wherry.cli import mountflags, parsing, ports
 from wherry.cli.flags import Flag
 from wherry.cli.networkflags import parse_networks
 from wherry.engine.request import ContainerRequest, EndpointRequest, HealthRequest, LimitsRequest
@@ -32,6 +32,7 @@ RUN_FLAGS = (
     Flag("detach", "bool", "Run in the background and print the identifier", short="d"),
     Flag("detach-keys", "str", "Key sequence for detaching"),
     Flag("device", "list", "Give a device of the host to the container"),
+    Flag("disable-content-trust", "bool", "Skip image verification (signatures are not verified)", default=True),
     Flag("dns", "list", "Set DNS servers"),
     Flag("dns-option", "list", "Set DNS options"),
     Flag("dns-search", "list", "Set DNS search domains"),
@@ -92,7 +93,7 @@ RUN_FLAGS = (
     Flag("tty", "bool", "Give the container a terminal", short="t"),
     Flag("ulimit", "list", "Resource limit (name=soft[:hard])"),
     Flag("user", "str", "User (name or number, with :group)", short="u"),
-    Flag("userns", "str", "User namespace", unsupported="containers run in the host's user namespace"),
+    Flag("userns", "str", "User namespace (host, which is the only one)"),
     Flag("uts", "str", "UTS namespace (host)"),
     Flag("volume", "list", "Mount a volume or a directory", short="v"),
     Flag("volume-driver", "str", "Volume driver", unsupported="volumes are local"),
@@ -105,10 +106,11 @@ def container_request(parsed: Parsed) -> ContainerRequest:
     """The container that was asked for. Raises InvalidInput in Docker's words. Reads files that flags name."""
     image, *command = parsed.args
     mounts = [
-        *map(parsing.parse_volume, parsed["volume"]),
-        *map(parsing.parse_mount, parsed["mount"]),
-        *map(parsing.parse_tmpfs, parsed["tmpfs"]),
+        *map(mountflags.parse_volume, parsed["volume"]),
+        *map(mountflags.parse_mount, parsed["mount"]),
+        *map(mountflags.parse_tmpfs, parsed["tmpfs"]),
     ]
+    _check_words(parsed)
     entrypoint = parsed["entrypoint"]
     network, endpoints = parse_networks(
         [*parsed["network"], *parsed["net"]],
@@ -166,6 +168,17 @@ def container_request(parsed: Parsed) -> ContainerRequest:
         log_driver=_log_driver(parsed["log-driver"]),
         detach_keys=parsed.get("detach-keys", ""),
     )
+
+
+def _check_words(parsed: Parsed) -> None:
+    from wherry.base.errors import InvalidInput
+
+    if parsed["userns"] not in ("", "host"):
+        raise InvalidInput("--userns: invalid USER mode", hint="containers run in the host's user namespace")
+    if parsed["platform"]:
+        from wherry.oci.platform import parse_platform
+
+        parse_platform(parsed["platform"])
 
 
 def _log_driver(name: str) -> str:

@@ -106,7 +106,7 @@ class Assembly:
                 rootfs=rootfs,
                 cgroup=self.cgroup(container.id),
                 namespaces=self._namespaces(container, bundle),
-                mounts=[*self._name_mounts(container, directory), *spec_mounts(mounts)],
+                mounts=spec_mounts(mounts, self._name_mounts(container, directory)),
             )
             self._runtime().write_bundle(container.id, build_spec(request))
             self._write_check(container, config, bundle)
@@ -136,10 +136,14 @@ class Assembly:
         lowers = self._store.snapshots.lowers(container.chain_id)
         return lowers or [_empty(self._layout.container(container.id))]
 
+    def upper(self, container: Container) -> str:
+        """Its own layer."""
+        return f"{self._layout.container(container.id)}/upper"
+
     def mount_root(self, container: Container, target: str) -> None:
         """Mount the root of a container that does not run, without its volumes; read-only where the container is."""
         if container.request.read_only:
-            overlay([f"{self._layout.container(container.id)}/upper", *self.lowers(container)], "", "", target)
+            overlay([self.upper(container), *self.lowers(container)], "", "", target)
         else:
             self._mount_root(container, target)
 
@@ -171,6 +175,11 @@ class Assembly:
         other = self._records.resolve(name)
         if not other.state.is_running:
             raise Conflict(f"cannot join the namespaces of a non running container: {other.id}")
+        if kind == "ipc" and other.request.ipc_mode not in ("shareable", "host"):
+            raise Conflict(
+                f"can't join IPC of container {other.id}: non-shareable IPC",
+                hint="start that container with --ipc shareable",
+            )
         return f"/proc/{other.state.pid}/ns/{kind}"
 
     def _name_mounts(self, container: Container, directory: str) -> list[Mount]:

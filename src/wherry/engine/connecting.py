@@ -73,8 +73,6 @@ class Connections:
         mode, _, other = request.network.partition(":")
         if mode == "container":
             self._records.resolve(other)
-            if request.ports:
-                raise InvalidInput("conflicting options: port publishing and the container type network mode")
         for endpoint in endpoints_of(request):
             _check_endpoint(self._networks.find(endpoint.network), endpoint)
 

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from wherry.engine.assembly import Assembly
     from wherry.engine.records import Container, ContainerRecords
     from wherry.engine.rootviews import RootViews
+    from wherry.layer.changes import Change
 
 __all__ = ["ContainerFiles"]
+
+_PLACES = frozenset("/dev /etc /etc/hostname /etc/hosts /etc/resolv.conf /proc /sys".split())
 
 
 class ContainerFiles:
@@ -82,6 +85,13 @@ class ContainerFiles:
         """Write a tar archive of the container's files without those of its mounts; the bytes of content."""
         with self._views.open(self._records.resolve(text), mounts=False) as root:
             return write_archive(Tree(root), Source(root, ".", "", is_directory=True), write)
+
+    def changes(self, text: str) -> Iterator[Change]:
+        """What the container's own layer changes over its image; without what Wherry makes to mount things on."""
+        from wherry.layer.changes import list_changes
+
+        container = self._records.resolve(text)
+        return list_changes(self._assembly.upper(container), self._assembly.lowers(container), places=_PLACES)
 
     def _owner(self, container: Container, tree: Tree) -> tuple[int, int] | None:
         """Docker's archive mode: where the container has a user, everything is given to that user."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from wherry.base.errors import Conflict, NotFound, WherryError
+from wherry.base.errors import Conflict, InvalidInput, NotFound, WherryError
 from wherry.base.locks import FileLock
 from wherry.base.values import NamedTuple
 from wherry.engine.background import spawn_restart
@@ -245,6 +245,8 @@ class Containers:
         """Raises Conflict where another container has the name."""
         from wherry.engine.naming import check_name
 
+        if not name:
+            raise InvalidInput("Neither old nor new names may be empty")
         container = self.resolve(text)
         if check_name(name) == container.name:
             raise Conflict("Renaming a container with the same name as its current name")

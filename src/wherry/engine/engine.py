@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wherry.engine.networkverbs import NetworkVerbs
     from wherry.engine.records import Container
     from wherry.engine.system import Pruned
+    from wherry.engine.volumes import Volume
     from wherry.network import Firewall
     from wherry.network.dns import NameServer
     from wherry.runtime import OciRuntime
@@ -107,13 +108,18 @@ class Engine:
         if os.path.isdir(f"{self.layout.run}/network/names"):
             self.names().repair()
 
-    def prune_volumes(self, *, every: bool = False) -> tuple[list[str], int]:
-        """Remove volumes that no container mounts (only anonymous ones unless `every`); names and freed bytes."""
+    def prune_volumes(
+        self, *, every: bool = False, keep: Callable[[Volume], bool] = lambda _: False
+    ) -> tuple[list[str], int]:
+        """Remove volumes that no container mounts (only anonymous ones unless `every`); names and freed bytes.
+
+        Those that `keep` speaks for stay.
+        """
         from wherry.engine.system import tree_size
 
         removed, freed = [], 0
         for volume in self.volumes.all():
-            if (every or volume.anonymous) and not self.volumes.is_used(volume.name):
+            if (every or volume.anonymous) and not keep(volume) and not self.volumes.is_used(volume.name):
                 freed += tree_size(volume.path)
                 self.volumes.remove(volume.name)
                 removed.append(volume.name)

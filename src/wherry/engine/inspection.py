@@ -113,7 +113,7 @@ def _health(container: Container, results: Iterable[HealthResult]) -> dict[str, 
 
 def _host_config(request: ContainerRequest, runtime: str, clamped: list[str]) -> dict[str, Any]:
     return {
-        "Binds": [_bind(mount) for mount in request.mounts if mount.kind != "tmpfs"] or None,
+        "Binds": [_bind(mount) for mount in request.mounts if mount.source and mount.kind != "tmpfs"] or None,
         "ContainerIDFile": "",
         "LogConfig": {"Type": request.log_driver or "json-file", "Config": request.log_options},
         "NetworkMode": "default" if request.network == "bridge" else request.network,
@@ -125,12 +125,15 @@ def _host_config(request: ContainerRequest, runtime: str, clamped: list[str]) ->
         "CapAdd": list(request.cap_add) or None,
         "CapDrop": list(request.cap_drop) or None,
         "CapabilitiesNotHeld": clamped,
+        "Cgroup": "",
+        "CgroupParent": "",
         "CgroupnsMode": request.cgroup_mode or "host",
         "Dns": list(request.dns),
         "DnsOptions": list(request.dns_options),
         "DnsSearch": list(request.dns_search),
         "ExtraHosts": list(request.add_hosts) or None,
         "GroupAdd": list(request.group_add) or None,
+        "Isolation": "",
         "IpcMode": request.ipc_mode or "private",
         "Init": request.init,
         "Links": _links(request) or None,
@@ -213,6 +216,7 @@ def _mount(mount: dict[str, Any]) -> dict[str, Any]:
 def _config(container: Container, config: Configuration) -> dict[str, Any]:
     request = container.request
     attached = not request.detached
+    anonymous = [mount.target for mount in request.mounts if mount.kind == "volume" and not mount.source]
     return {
         "Hostname": config.hostname,
         "Domainname": request.domainname,
@@ -228,7 +232,7 @@ def _config(container: Container, config: Configuration) -> dict[str, Any]:
         "Cmd": list(config.command) if config.command is not None else None,
         **({"Healthcheck": _healthcheck(config.healthcheck)} if config.healthcheck else {}),
         "Image": container.image,
-        "Volumes": {path: {} for path in config.volumes} or None,
+        "Volumes": {path: {} for path in (*config.volumes, *anonymous)} or None,
         "WorkingDir": config.working_dir if config.working_dir != "/" else "",
         "Entrypoint": list(config.entrypoint) if config.entrypoint is not None else None,
         "OnBuild": None,
@@ -458,9 +462,9 @@ def inspect_volume(volume: Volume) -> dict[str, Any]:
     return {
         "CreatedAt": rfc3339(volume.created),
         "Driver": "local",
-        "Labels": volume.labels or None,
+        "Labels": volume.labels,
         "Mountpoint": volume.path,
         "Name": volume.name,
-        "Options": volume.options or None,
+        "Options": volume.options,
         "Scope": "local",
     }

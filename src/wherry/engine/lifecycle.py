@@ -363,7 +363,9 @@ class Lifecycle:
             if container.state.status == "restarting":
                 raise Conflict(RESTARTING.format(container.id))
             if container.state.status != wanted:
-                raise Conflict(f"Container {container.name} is {'not paused' if resume else container.state.status}")
+                is_paused = container.state.status == "paused"
+                why = "not paused" if resume else "already paused" if is_paused else "not running"
+                raise Conflict(f"Container {container.id} is {why}")
             if resume:
                 self._runtime().resume(container_id)
             else:

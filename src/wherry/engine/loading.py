@@ -60,7 +60,8 @@ def _images(archive: Archive) -> Iterator[tuple[Source, list[Reference]]]:
             yield layout_in(archive, digest), list(dict.fromkeys(names))
     else:
         raise Corrupt(
-            f"{archive.where} is neither a docker archive nor an OCI archive", hint="`wherry import` is for mere trees"
+            f"{archive.where} is neither a docker archive nor an OCI archive",
+            hint="a mere tree becomes an image with FROM scratch and ADD",
         )
 
 

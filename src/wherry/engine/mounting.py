@@ -29,11 +29,11 @@ def decide_mounts(
     Makes volumes and, for `-v`, host directories that are missing. Raises InvalidInput for a bind source that is not
     there, and for two mounts on one target.
     """
-    decided = [_decide(mount, volumes) for mount in request.mounts]
-    targets = [mount["target"] for mount in decided]
+    targets = [os.path.normpath(mount.target) for mount in request.mounts]
     for target in targets:
         if targets.count(target) > 1:
             raise InvalidInput(f"Duplicate mount point: {target}")
+    decided = [_decide(mount, volumes) for mount in request.mounts]
     for source in request.volumes_from:
         decided += [mount for mount in _of_container(source, records) if mount["target"] not in targets]
     taken = {mount["target"] for mount in decided}
@@ -100,10 +100,9 @@ def fill_volumes(mounts: Iterable[dict[str, Any]], rootfs: str, volumes: Volumes
         volumes.fill(mount["name"], source)
 
 
-def spec_mounts(mounts: Iterable[dict[str, Any]]) -> list[Mount]:
-    """For the runtime: parents before what is mounted below them."""
-    ordered = sorted(mounts, key=lambda mount: str(mount["target"]).count("/"))
-    return [_spec_mount(mount) for mount in ordered]
+def spec_mounts(mounts: Iterable[dict[str, Any]], own: Iterable[Mount] = ()) -> list[Mount]:
+    """For the runtime: parents before what is mounted below them, our `own` before the user's on one target."""
+    return sorted([*own, *map(_spec_mount, mounts)], key=lambda mount: mount.destination.count("/"))
 
 
 def _spec_mount(mount: dict[str, Any]) -> Mount:

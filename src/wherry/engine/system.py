@@ -110,6 +110,7 @@ def information(engine: Engine) -> dict[str, Any]:
         "Images": len(engine.images.all()),
         "Driver": "overlay2",
         "LoggingDriver": "json-file",
+        "SecurityOptions": ["name=seccomp,profile=default"],
         "CgroupDriver": "cgroupfs",
         "CgroupVersion": "2" if version() == "v2" else "1",
         "KernelVersion": system.release,

@@ -165,7 +165,9 @@ class Volumes:
 
 def check_volume_name(name: str) -> None:
     """Raises InvalidInput for a name that is not a single, harmless path component."""
-    if len(name) < 2 or not name[0].isalnum() or not _ALLOWED.issuperset(name):
+    if len(name) == 1:
+        raise InvalidInput("volume name is too short, names should be at least two alphanumeric characters")
+    if not name or not name[0].isalnum() or not _ALLOWED.issuperset(name):
         raise InvalidInput(
             f'"{name}" includes invalid characters for a local volume name,'
             ' only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'

@@ -15,7 +15,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["is_opaque", "is_whiteout", "pack_tree", "pack_upper"]
+__all__ = [
+    "is_opaque",
+    "is_same_directory",
+    "is_whiteout",
+    "lower_status",
+    "pack_tree",
+    "pack_upper",
+    "showing_through",
+]
 
 _OVERLAY = "trusted.overlay."
 
@@ -122,7 +130,7 @@ class _Packer:
             if entry.is_dir(follow_symlinks=False):
                 yield path, self._subdirectory(path, entry.path, status, below)
             elif is_whiteout(status):
-                if _lower_status(below) is not None:
+                if lower_status(below) is not None:
                     self._write_parents()
                     self._tar.whiteout(path)
             else:
@@ -144,15 +152,15 @@ class _Packer:
 
     def _subdirectory(self, path: bytes, source: bytes, status: os.stat_result, below: list[bytes]) -> list[bytes]:
         """Pack the directory itself; the lower directories that show through it."""
-        lower = _lower_status(below) if below else None
-        showing = _showing(below)
+        lower = lower_status(below) if below else None
+        showing = showing_through(below)
         meta = self._meta(source, status)
         if below and _has_redirect(source):
             raise Unsupported(
                 f"{os.fsdecode(source)} was renamed by the kernel's redirect_dir, which layers cannot say"
             )
         self._way.append(_OnTheWay(path, source, meta, lower.st_mtime_ns // 1_000_000_000 if lower else 0))
-        if lower is None or not _same_directory(status, lower) or meta.xattrs != _lower_xattrs(below):
+        if lower is None or not is_same_directory(status, lower) or meta.xattrs != _lower_xattrs(below):
             self._write_parents()
         if below and is_opaque(source):
             self._hide(path, source, showing)
@@ -165,7 +173,7 @@ class _Packer:
         for lower in showing:
             hidden.update(name for name in os.listdir(lower) if name not in own)
         for name in sorted(hidden):
-            if _lower_status([os.path.join(lower, name) for lower in showing]) is not None:
+            if lower_status([os.path.join(lower, name) for lower in showing]) is not None:
                 self._write_parents()
                 self._tar.whiteout(path + b"/" + name)
 
@@ -233,7 +241,7 @@ def _set_mtime(path: bytes, mtime: int) -> None:
     os.utime(path, ns=(mtime * 1_000_000_000, mtime * 1_000_000_000), follow_symlinks=False)
 
 
-def _lower_status(candidates: Sequence[bytes]) -> os.stat_result | None:
+def lower_status(candidates: Sequence[bytes]) -> os.stat_result | None:
     """What the topmost lower layer that speaks of the name says; None where it is absent or removed."""
     for candidate in candidates:
         try:
@@ -249,7 +257,7 @@ def _lower_xattrs(candidates: Sequence[bytes]) -> Mapping[str, bytes]:
     return next((read_xattrs(candidate) for candidate in candidates if os.path.isdir(candidate)), {})
 
 
-def _showing(candidates: Sequence[bytes]) -> list[bytes]:
+def showing_through(candidates: Sequence[bytes]) -> list[bytes]:
     """The lower directories that a directory of that name merges with."""
     showing: list[bytes] = []
     for candidate in candidates:
@@ -265,7 +273,8 @@ def _showing(candidates: Sequence[bytes]) -> list[bytes]:
     return showing
 
 
-def _same_directory(upper: os.stat_result, lower: os.stat_result) -> bool:
+def is_same_directory(upper: os.stat_result, lower: os.stat_result) -> bool:
+    """Whether mode and owner are the same."""
     return (upper.st_mode, upper.st_uid, upper.st_gid) == (lower.st_mode, lower.st_uid, lower.st_gid)
 
 

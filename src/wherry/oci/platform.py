@@ -91,6 +91,12 @@ def host_platform(machine: str) -> Platform:
     return Platform("linux", architecture, variant)
 
 
+_SYSTEMS = ("linux", "windows", "freebsd", "darwin")
+_KNOWN = (
+    "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm"
+).split()  # that may stand alone
+
+
 def parse_platform(text: str) -> Platform:
     """`linux/arm64/v8`, `linux/amd64`, `arm64` or `linux`. Raises InvalidInput."""
     parts = text.lower().split("/")
@@ -98,7 +104,12 @@ def parse_platform(text: str) -> Platform:
         raise InvalidInput(
             f'"{text}": not a platform', hint="write os/architecture[/variant], for instance linux/arm64"
         )
-    if len(parts) == 1 and parts[0] not in ("linux", "windows", "freebsd", "darwin"):
+    if len(parts) == 1 and parts[0] not in _SYSTEMS:
+        if _ARCHITECTURES.get(parts[0], (parts[0],))[0] not in _KNOWN:
+            raise InvalidInput(
+                f'"{text}": unknown operating system or architecture',
+                hint="write os/architecture[/variant], for instance linux/arm64",
+            )
         parts.insert(0, "linux")
     architecture, variant = _ARCHITECTURES.get(parts[1] if len(parts) > 1 else "", (parts[1] if parts[1:] else "", ""))
     return Platform(parts[0], architecture, parts[2] if len(parts) > 2 else variant)

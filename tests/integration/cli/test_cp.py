@@ -111,3 +111,17 @@ def test_an_export_has_the_files_without_the_mounts(wherry, one, tmp_path, runni
     assert not [name for name in names if name.startswith(("data/", "proc/", "sys/", "dev/"))]
     assert wherry("export", one).stdout == (tmp_path / "all.tar").read_bytes()
     assert wherry("export", "nobody", check=False).returncode == 1
+
+
+def test_a_diff_tells_what_a_container_changed(wherry):
+    script = (
+        "rm /etc/group; echo z >> /etc/passwd; rm -r /usr/lib; mkdir /usr/lib; echo x > /usr/lib/new; echo y > /vol/y"
+    )
+    wherry("run", "--name", "changed", "-v", "/vol", "tiny", "sh", "-c", script)
+    lines = wherry("diff", "changed").out.splitlines()
+    assert {"C /etc", "D /etc/group", "C /etc/passwd", "A /usr/lib/new", "A /vol"} <= set(lines)
+    assert not [line for line in lines if line[2:].startswith(("/proc", "/dev", "/etc/hosts", "/vol/"))]
+    assert [line[0] for line in lines if line[2:].startswith("/usr/lib/")].count("D") == 1
+    wherry("run", "--name", "same", "tiny", "true")
+    assert wherry("diff", "same").out == ""
+    assert wherry("diff", "nobody", check=False).returncode == 1

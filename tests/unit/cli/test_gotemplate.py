@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.base.errors import InvalidInput
-from wherry.cli.gotemplate import Template
+from wherry.cli.gotemplate import Template, Types
 
 VALUE = {
     "Name": "/web",
@@ -80,20 +80,34 @@ def test_plain_text_stays(text):
     assert Template(text).render(None) == text
 
 
-MAPS = frozenset({"Labels"})
+TYPES = Types(frozenset({"Labels"}), frozenset({"Cmd"}), frozenset({"Health"}))
 
 
 @pytest.mark.parametrize(
     ("text", "value", "expected"),
     [
         ("{{.Labels.nope}}", {"Labels": {}}, "<no value>"),
+        ("{{.Labels}} {{.Cmd}} {{len .Cmd}}", {"Labels": None, "Cmd": None}, "map[] [] 0"),
+        ("{{json .}} {{json .Cmd}}", {"Labels": None, "Cmd": None}, '{"Labels":null,"Cmd":null} null'),
+        ("{{.Health}} {{json .Health}} {{range .Health}}x{{end}}", {}, "<nil> null "),
+        ("{{range .Cmd}}x{{else}}none{{end}}", {"Cmd": None}, "none"),
+        ("{{if .State.Health}}yes{{else}}no{{end}} {{json .State}}", {"State": {"Up": True}}, 'no {"Up":true}'),
         ('{{$x := "a"}}{{range .L}}{{$x = .}}{{end}}{{$x}}', {"L": ["b", "c"]}, "c"),
         ('{{$x := "a"}}{{if true}}{{$x := "b"}}{{end}}{{$x}}', {}, "a"),
         ('{{$x := "a"}}{{with "c"}}{{$x = .}}{{end}}{{$x}}', {}, "c"),
     ],
 )
 def test_variables_and_maps_are_gos(text, value, expected):
-    assert Template(text, MAPS).render(value) == expected
+    assert Template(text, TYPES).render(value) == expected
+
+
+def test_only_what_has_parts_is_ranged_over():
+    with pytest.raises(InvalidInput, match="range can't iterate over abc"):
+        Template("{{range .}}x{{end}}").render("abc")
+    with pytest.raises(InvalidInput, match="can't evaluate field Status"):
+        Template("{{.Health.Status}}", TYPES).render({})
+    with pytest.raises(InvalidInput, match='no entry for key "Nope"'):
+        Template("{{.Nope}}", TYPES).render({})
 
 
 def test_a_variable_must_be_declared():

@@ -15,6 +15,15 @@ from wherry.cli.main import main
         (["exec", "one"], 1),
         (["run", "--nope", "tiny"], 125),
         (["ps", "--nope"], 125),
+        (["-z"], 125),
+        (["--nope"], 125),
+        (["help", "nosuch"], 1),
+        (["tag", "a", "-b"], 1),
+        (["run", "--userns", "bogus", "tiny"], 125),
+        (["run", "--platform", "bogus", "tiny"], 125),
+        (["run", "--network", "container:", "tiny"], 125),
+        (["volume", "ls", "-f", "dangling"], 125),
+        (["exec", "-e", "=x", "one", "true"], 125),
         (["run", "--dns", "foo", "tiny"], 125),
         (["run", "-p", "x:80", "tiny"], 125),
         (["inspect", "-f", "{{", "one"], 64),
@@ -23,6 +32,12 @@ from wherry.cli.main import main
 def test_what_is_refused_has_dockers_exit_codes(argv, code, capsys):
     assert main(argv) == code
     assert capsys.readouterr().err
+
+
+def test_a_group_without_a_word_says_nothing_to_scripts(capsys):
+    assert main(["volume"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err[:21]) == ("", "Usage:  wherry volume")
 
 
 @pytest.mark.parametrize("argv", [["help", "run"], ["run", "--help"]])

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.base.errors import InvalidInput
-from wherry.cli import parsing, ports
+from wherry.cli import mountflags, parsing, ports
 from wherry.engine.request import MountRequest, PortRequest, RestartPolicy, UlimitRequest
 
 
@@ -39,17 +39,17 @@ def test_sizes(text, size):
 
 
 def test_volumes():
-    assert parsing.parse_volume("/data") == MountRequest("volume", "/data")
-    assert parsing.parse_volume("name:/data:ro") == MountRequest("volume", "/data", "name", read_only=True)
-    bind = parsing.parse_volume("/src:/data:ro,z")
+    assert mountflags.parse_volume("/data") == MountRequest("volume", "/data")
+    assert mountflags.parse_volume("name:/data:ro") == MountRequest("volume", "/data", "name", read_only=True)
+    bind = mountflags.parse_volume("/src:/data:ro,z")
     assert (bind.kind, bind.source, bind.read_only, bind.create_source) == ("bind", "/src", True, True)
-    for text in ("", ":/x", "name:", "name:relative", "/a:/b:nope", "a:b:c:d"):
+    for text in ("", ":/x", "name:", "name:relative", "/a:/b:nope", "/a:/b:ro,rw", "/a:/b:z,Z", "a:b:c:d"):
         with pytest.raises(InvalidInput):
-            parsing.parse_volume(text)
+            mountflags.parse_volume(text)
 
 
 def test_mounts():
-    mount = parsing.parse_mount("type=bind,src=/a,dst=/b,readonly")
+    mount = mountflags.parse_mount("type=bind,src=/a,dst=/b,readonly")
     assert (mount.kind, mount.source, mount.target, mount.read_only, mount.create_source) == (
         "bind",
         "/a",
@@ -57,20 +57,46 @@ def test_mounts():
         True,
         False,
     )
-    assert parsing.parse_mount("type=tmpfs,target=/t,tmpfs-size=1m").size == 1 << 20
-    for text in ("type=nope,target=/x", "type=bind,source=/a", "type=bind,source=a,target=/b", "target=/x,what=1"):
-        with pytest.raises(InvalidInput):
-            parsing.parse_mount(text)
+    assert mountflags.parse_mount("type=tmpfs,target=/t,tmpfs-size=1m").size == 1 << 20
+    assert mountflags.parse_mount("type=tmpfs,target=/t,tmpfs-mode=0700").options == ("mode=700",)
+    assert mountflags.parse_mount("type=bind,src=/a,dst=/b,ro=false").read_only is False
+    assert mountflags.parse_mount('type=bind,"src=/a,b",dst=/c').source == "/a,b"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type=nope,target=/x", 'mount type unknown: "nope"'),
+        ("type=bind,source=/a", "target is required"),
+        ("type=bind,source=a,target=/b", "mount path must be absolute"),
+        ("target=/x,what=1", "unexpected key 'what' in 'what=1'"),
+        ("target=/x,what", "invalid field 'what' must be a key=value pair"),
+        ("target=/x,readonly=maybe", "invalid value for readonly: maybe"),
+        ("type=tmpfs,target=/x,tmpfs-mode=rwx", "invalid value for tmpfs-mode: rwx"),
+        ("type=tmpfs,target=/x,tmpfs-size=big", "invalid value for tmpfs-size: big"),
+        ("type=tmpfs,target=/x,source=y", "must not be specified"),
+        ("type=bind,source=/a,target=/x,tmpfs-size=1", "cannot mix 'tmpfs-\\*' options with mount type 'bind'"),
+        ("type=bind,source=/a,target=/x,bind-propagation=up", 'invalid propagation mode "up"'),
+        ("type=bind,source=/a\nb,target=/x", "unexpected key|new-line"),
+    ],
+)
+def test_mounts_that_are_none(text, words):
+    with pytest.raises(InvalidInput, match=words):
+        mountflags.parse_mount(text)
 
 
 def test_policies_limits_and_durations():
     assert parsing.parse_restart("on-failure:3") == RestartPolicy("on-failure", 3)
     assert parsing.parse_ulimit("nofile=10:20") == UlimitRequest("nofile", 10, 20)
+    assert parsing.parse_ulimit("nofile=10:-1") == UlimitRequest("nofile", 10, -1)
     assert parsing.parse_duration("1m30s") == 90_000_000_000
     for parse, text in (
         (parsing.parse_restart, "sometimes"),
         (parsing.parse_restart, "always:3"),
         (parsing.parse_ulimit, "nofile"),
+        (parsing.parse_ulimit, "nofile=5:4"),
+        (parsing.parse_ulimit, "nofile=-1:4"),
+        (parsing.parse_device, "/dev/zero:rwx"),
         (parsing.parse_duration, "soon"),
         (parsing.parse_cpus, "many"),
     ):
@@ -87,10 +113,13 @@ def test_environment_files(tmp_path, monkeypatch):
         "A=1",
         "B=two words",
         "FROM_HERE=here",
-        "NOT_HERE",
         "A=2",
         "C=",
     )
+    assert parsing.parse_environment(["NOT_HERE"], []) == ("NOT_HERE",)
+    path.write_text("=1\n")
+    with pytest.raises(InvalidInput, match="no variable name on line '=1'"):
+        parsing.parse_environment([], [str(path)])
     path.write_text("BAD NAME=1\n")
     with pytest.raises(InvalidInput, match="contains whitespaces"):
         parsing.parse_environment([], [str(path)])
@@ -100,8 +129,8 @@ def test_environment_files(tmp_path, monkeypatch):
 def test_any_text_is_parsed_or_refused(text):
     for parse in (
         ports.parse_ports,
-        parsing.parse_volume,
-        parsing.parse_mount,
+        mountflags.parse_volume,
+        mountflags.parse_mount,
         parsing.parse_size,
         parsing.parse_device,
     ):

@@ -4,9 +4,12 @@ import os
 
 import pytest
 
+from wherry.base.errors import InvalidInput
 from wherry.base.paths import Layout
-from wherry.engine.mounting import fill_volumes
+from wherry.engine.mounting import decide_mounts, fill_volumes, spec_mounts
+from wherry.engine.request import ContainerRequest, MountRequest
 from wherry.engine.volumes import Volumes
+from wherry.oci.runtime_spec import Mount
 from wherry.store import open_store
 
 
@@ -35,6 +38,22 @@ def test_what_a_removal_left_that_was_killed_is_not_in_the_next_volume_of_the_na
     left = f"{volumes.path('gone')}/sub"
     os.makedirs(left)
     assert os.listdir(volumes.create("gone").path) == []
+
+
+def test_nothing_is_made_for_mounts_that_meet(volumes):
+    mounts = (MountRequest("volume", "/data", "one"), MountRequest("volume", "/data/", "two"))
+    with pytest.raises(InvalidInput, match="Duplicate mount point: /data"):
+        decide_mounts(ContainerRequest("tiny", mounts=mounts), None, volumes, None)
+    assert volumes.all() == []
+
+
+def test_what_is_mounted_below_a_mount_comes_after_it():
+    own = [Mount("/etc/hosts", "bind", "/ours"), Mount("/etc/hostname", "bind", "/name")]
+    mounts = [
+        {"kind": "volume", "path": "/etc-of-users", "target": "/etc"},
+        {"kind": "bind", "path": "/theirs", "target": "/etc/hosts"},
+    ]
+    assert [mount.source for mount in spec_mounts(mounts, own)] == ["/etc-of-users", "/ours", "/name", "/theirs"]
 
 
 def test_a_volume_that_is_there_keeps_its_content(volumes):

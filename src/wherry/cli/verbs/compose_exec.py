@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from wherry.base.errors import Conflict
-from wherry.cli import parsing
+from wherry.cli import mountflags, parsing
 from wherry.cli.composing import chosen_containers, hold, warn
 from wherry.cli.flags import Command, Flag
 from wherry.cli.ports import parse_ports
@@ -233,7 +233,7 @@ def _changed(request: ContainerRequest, parsed: Parsed) -> ContainerRequest:
     ports = request.ports if parsed["service-ports"] else ()
     for text in parsed["publish"]:
         ports = (*ports, *parse_ports(text))
-    mounts = [parsing.parse_volume(text) for text in parsed["volume"]]
+    mounts = [mountflags.parse_volume(text) for text in parsed["volume"]]
     targets = {mount.target for mount in mounts}
     return request._replace(
         command=command,

@@ -17,7 +17,7 @@ _WORDS = {
     "ls": "ps", "list": "ps", "ps": "ps", "run": "run", "create": "create", "logs": "logs", "exec": "exec",
     "start": "start", "stop": "stop", "restart": "restart", "kill": "kill", "rm": "rm", "pause": "pause",
     "unpause": "unpause", "wait": "wait", "rename": "rename", "attach": "attach", "port": "port", "top": "top",
-    "cp": "cp", "export": "export",
+    "cp": "cp", "export": "export", "diff": "diff",
 }  # fmt: skip
 PRUNE_FLAGS = (
     Flag("filter", "list", "Remove only what fits (until=, label=, label!=)"),
@@ -37,7 +37,7 @@ def _inspect(argv: list[str]) -> int:
     parsed = Command(
         "wherry container inspect", "CONTAINER...", "Show everything about containers", flags, least=1
     ).parse(argv)
-    return inspect_things(parsed.args, parsed["format"], ["container"])
+    return inspect_things(parsed.args, parsed["format"], ["container"], sizes=parsed["size"])
 
 
 def _prune(argv: list[str]) -> int:

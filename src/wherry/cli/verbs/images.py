@@ -7,6 +7,7 @@ import sys
 from wherry.base.clock import rfc3339, system_clock
 from wherry.base.errors import InvalidInput, NotFound, WherryError
 from wherry.cli.context import engine
+from wherry.cli.filters import split_filter
 from wherry.cli.flags import Command, Flag
 from wherry.cli.output import ago, human_size, print_list, short_id
 
@@ -46,13 +47,14 @@ def run(argv: list[str]) -> int:
 
 def _images(argv: list[str]) -> int:
     parsed = Command("wherry images", "[OPTIONS] [REPOSITORY[:TAG]]", "List images", _LIST, most=1).parse(argv)
-    opened = engine()
+    opened, wanted = engine(), [split_filter(text) for text in parsed["filter"]]
+    patterns = [*parsed.args, *(value for key, value in wanted if key == "reference")]
     rows = [
         row
         for image in opened.images.all()
-        if _fits(opened, image, parsed["filter"])
+        if all(_fits(opened, image, key, value) for key, value in wanted)
         for row in _rows(image, whole=parsed["no-trunc"])
-        if not parsed.args or _is_asked(row, parsed.args[0])
+        if not patterns or any(_is_called(row, pattern) for pattern in patterns)
     ]
     if parsed["quiet"] and not parsed["format"]:
         for identifier in dict.fromkeys(row["ID"] for row in rows):
@@ -63,15 +65,20 @@ def _images(argv: list[str]) -> int:
     return 0
 
 
-def _is_asked(row: dict[str, Any], text: str) -> bool:
+def _is_called(row: dict[str, Any], pattern: str) -> bool:
+    """Whether a name, with its tag or without, fits the pattern, whose `*` and `?` stand for no slash."""
     from fnmatch import fnmatchcase
 
     from wherry.oci.reference import parse_reference
 
     try:
-        reference = parse_reference(text, default_tag=False)
-    except InvalidInput:
-        return fnmatchcase(row["Repository"], text)
+        reference = parse_reference(pattern, default_tag=False)
+    except InvalidInput:  # it has wildcards
+        parts = pattern.split("/")
+        names = (row["Repository"], f"{row['Repository']}:{row['Tag']}")
+        return any(
+            len(parts) == name.count("/") + 1 and all(map(fnmatchcase, name.split("/"), parts)) for name in names
+        )
     same = row["Repository"] == reference.familiar_name()
     return same and (not reference.tag or row["Tag"] == reference.tag)
 
@@ -99,32 +106,19 @@ def _rows(image: Image, *, whole: bool) -> Iterator[dict[str, Any]]:
         }
 
 
-def _fits(opened: Engine, image: Image, filters: list[str]) -> bool:
-    for text in filters:
-        key, _, value = text.partition("=")
-        if key == "dangling":
-            fits = (not image.names) == _is_true(text, value)
-        elif key == "label":
-            name, equals, wanted = value.partition("=")
-            labels = opened.images.config(image).config.labels
-            fits = name in labels and (not equals or labels[name] == wanted)
-        elif key == "reference":
-            from fnmatch import fnmatchcase
-
-            rows = list(_rows(image, whole=True))
-            fits = any(
-                fnmatchcase(candidate, value)
-                for row in rows
-                for candidate in (row["Repository"], f"{row['Repository']}:{row['Tag']}")
-            )
-        elif key in ("before", "since"):
-            other = opened.images.resolve(value)
-            fits = image.created < other.created if key == "before" else image.created > other.created
-        else:
-            raise InvalidInput(f"Invalid filter '{key}'", hint="there are: dangling, label, reference, before, since")
-        if not fits:
-            return False
-    return True
+def _fits(opened: Engine, image: Image, key: str, value: str) -> bool:
+    if key == "dangling":
+        return (not image.names) == _is_true(f"{key}={value}", value)
+    if key == "label":
+        name, equals, wanted = value.partition("=")
+        labels = opened.images.config(image).config.labels
+        return name in labels and (not equals or labels[name] == wanted)
+    if key in ("before", "since"):
+        other = opened.images.resolve(value)
+        return image.created < other.created if key == "before" else image.created > other.created
+    if key == "reference":  # of each of its names
+        return True
+    raise InvalidInput(f"Invalid filter '{key}'", hint="there are: dangling, label, reference, before, since")
 
 
 def _is_true(filter: str, value: str) -> bool:
@@ -154,7 +148,12 @@ def _rmi(argv: list[str]) -> int:
 
 def _tag(argv: list[str]) -> int:
     command = Command(
-        "wherry tag", "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]", "Give an image a further name", least=2, most=2
+        "wherry tag",
+        "SOURCE_IMAGE[:TAG] TARGET_IMAGE[:TAG]",
+        "Give an image a further name",
+        least=2,
+        most=2,
+        interspersed=False,
     )
     source, target = command.parse(argv).args
     engine().images.tag(source, target)

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect_things", "run"]
 
-# The fields that are maps in Docker's types.
-_MAPS = frozenset(
-    "Annotations Containers ExposedPorts Labels Networks Options PortBindings Ports Sysctls Tmpfs Volumes".split()
+# What the fields are in Docker's types.
+_MAPS = "Annotations Containers ExposedPorts Labels Networks Options PortBindings Ports Sysctls Tmpfs Volumes"
+_LISTS = (
+    "Aliases Args Binds CapAdd CapDrop Cmd Dns DnsOptions DnsSearch Entrypoint Env ExecIDs ExtraHosts GroupAdd Links"
+    " Log OnBuild RepoDigests RepoTags SecurityOpt Shell Ulimits VolumesFrom"
 )
+_POINTERS = "ExposedPorts Health Healthcheck Mounts Shell StopTimeout"
 _FLAGS = (
     Flag("format", "str", "json, or a Go template", short="f"),
     Flag("size", "bool", "Add sizes of containers", short="s"),
@@ -38,11 +41,12 @@ def run(argv: list[str]) -> int:
     kind = parsed["type"]
     if kind and kind not in _FINDERS:
         raise InvalidInput(f'"{kind}" is not a valid value for --type', hint=f"there are: {', '.join(_FINDERS)}")
-    return inspect_things(parsed.args, parsed["format"], [kind] if kind else list(_FINDERS))
+    kinds = [kind] if kind else list(_FINDERS)
+    return inspect_things(parsed.args, parsed["format"], kinds, sizes=parsed["size"])
 
 
-def inspect_things(names: list[str], format: str, kinds: list[str]) -> int:
-    """Print what was found of `names` among `kinds`; 1 where something was not found."""
+def inspect_things(names: list[str], format: str, kinds: list[str], *, sizes: bool = False) -> int:
+    """Print what was found of `names` among `kinds`, containers with their `sizes`; 1 where something was not found."""
     if format and format != "json":
         from wherry.cli.gotemplate import Template
 
@@ -58,7 +62,7 @@ def inspect_things(names: list[str], format: str, kinds: list[str]) -> int:
         if value is None:
             missing.append(name)
         else:
-            found.append(value)
+            found.append({**value, **_sizes(opened, value)} if sizes and "HostConfig" in value else value)
     if format:
         _print_each(found, format)
     else:
@@ -70,9 +74,12 @@ def inspect_things(names: list[str], format: str, kinds: list[str]) -> int:
 
 def _print_each(found: list[dict[str, Any]], format: str) -> None:
     """An empty line where there is nothing to show, as Docker prints it."""
+    from wherry.cli.gotemplate import Types
+
+    types = Types(*(frozenset(names.split()) for names in (_MAPS, _LISTS, _POINTERS)))
     try:
         for value in found:
-            print(render_one(value, format, _MAPS))
+            print(render_one(value, format, types))
         if not found:
             print()
     except InvalidInput:
@@ -87,6 +94,13 @@ def _find(opened: Engine, name: str, kinds: list[str]) -> dict[str, Any] | None:
         except (NotFound, InvalidInput):
             continue
     return None
+
+
+def _sizes(opened: Engine, described: dict[str, Any]) -> dict[str, int]:
+    """What a container has written, and all its files, in bytes."""
+    container = opened.containers.resolve(described["Id"])
+    written = opened.containers.writable_size(container)
+    return {"SizeRw": written, "SizeRootFs": written + opened.images.resolve(container.image_id).size}
 
 
 def _volume(opened: Engine, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wherry.base.errors import InvalidInput
+from wherry.base.errors import InvalidInput, Unsupported
 from wherry.base.files import write_all
 from wherry.cli.context import engine
 from wherry.cli.flags import Command, Flag
@@ -10,7 +10,7 @@ from wherry.cli.flags import Command, Flag
 __all__ = ["parse_moment", "run"]
 
 _FLAGS = (
-    Flag("details", "bool", "Show extra attributes", unsupported="there are none"),
+    Flag("details", "bool", "Leave room for extra attributes, of which there are none"),
     Flag("follow", "bool", "Go on until the container ends", short="f"),
     Flag("since", "str", "Only what is younger (time, or duration such as 10m)"),
     Flag("tail", "str", "Only the last lines (a number, or all)", short="n", default="all"),
@@ -33,9 +33,13 @@ def run(argv: list[str]) -> int:
         since=parse_moment(parsed["since"]),
         until=parse_moment(parsed["until"]),
     )
-    at_start = {1: True, 2: True}
+    if container.request.log_driver == "none":
+        raise Unsupported("configured logging driver does not support reading", hint="--log-driver none keeps no log")
+    at_start, details = {1: True, 2: True}, b" " if parsed["details"] else b""
     for record in records:
-        prefix = f"{_utc(record.time)} ".encode() if parsed["timestamps"] and at_start[record.stream] else b""
+        prefix = b""
+        if at_start[record.stream]:
+            prefix = (f"{_utc(record.time)} ".encode() if parsed["timestamps"] else b"") + details
         at_start[record.stream] = record.data.endswith(b"\n")
         write_all(record.stream if not container.request.tty else 1, prefix + record.data)
     return 0
@@ -51,7 +55,7 @@ def _utc(text: str) -> str:
 
 
 def _lines(text: str) -> int:
-    if text == "all" or text.startswith("-"):
+    if text in ("", "all") or text.startswith("-"):
         return -1
     if not text.isdigit():
         raise InvalidInput(f'invalid value for "tail": "{text}"', hint="a number of lines, or all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wherry.base.errors import InvalidInput, NotFound, Unsupported
 from wherry.cli.context import each, engine
+from wherry.cli.filters import split_filter
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import confirm, dispatch
 from wherry.cli.output import print_list, short_id
@@ -118,22 +119,28 @@ def _rows(opened: Engine) -> list[dict[str, Any]]:
             "IPv6": "false",
             "Internal": "true" if one.internal else "false",
             "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
+            "Label": lambda name, labels=one.labels: labels.get(name, ""),
             "Name": one.name,
             "Scope": "local",
             "_network": one,
         }
         for one in opened.networks.all()
     ]
-    empty = {"CreatedAt": rfc3339(0), "IPv6": "false", "Internal": "false", "Labels": "", "Scope": "local"}
+    empty: dict[str, Any] = {
+        "CreatedAt": rfc3339(0),
+        "IPv6": "false",
+        "Internal": "false",
+        "Labels": "",
+        "Scope": "local",
+    }
+    empty["Label"] = lambda _name: ""
     for name, (driver, identifier) in PREDEFINED.items():
         rows.append({**empty, "Driver": driver, "ID": identifier, "Name": name, "_network": None})
     return sorted(rows, key=lambda row: str(row["Name"]))
 
 
 def _filter(opened: Engine, text: str) -> Callable[[dict[str, Any]], bool]:
-    key, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidInput("bad format of filter (expected name=value)")
+    key, value = split_filter(text)
     tests: dict[str, Callable[[dict[str, Any]], bool]] = {
         "driver": lambda row: bool(row["Driver"] == value),
         "id": lambda row: row["ID"].startswith(value),

@@ -102,7 +102,7 @@ def _networks(container: Container) -> list[str]:
     """The names of its networks, or its mode."""
     from wherry.engine.request import endpoints_of
 
-    return [each.network for each in endpoints_of(container.request)] or [container.request.network]
+    return sorted(each.network for each in endpoints_of(container.request)) or [container.request.network]
 
 
 def status_text(container: Container, now: int) -> str:

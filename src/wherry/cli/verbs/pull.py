@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from wherry.base.errors import UsageError
+from wherry.base.errors import InvalidInput
 from wherry.base.progress import nobody
 from wherry.cli.context import engine
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from wherry.base.progress import Event, Sink
     from wherry.engine import Engine
     from wherry.oci.reference import Reference
 
@@ -42,7 +43,7 @@ def run(argv: list[str]) -> int:
         print(reference)
         return 0
     if bare.tag or bare.digest:
-        raise UsageError("tag can't be used with --all-tags/-a")
+        raise InvalidInput("tag can't be used with --all-tags/-a")
     for each in opened.exchange.tags_there(text):
         _pull(opened, each, platform, quiet=quiet)
     print(bare)
@@ -52,15 +53,33 @@ def run(argv: list[str]) -> int:
 def _pull(opened: Engine, reference: Reference, platform: str, *, quiet: bool) -> None:
     from wherry.cli.transfers import layer_lines
 
-    if not quiet:
-        path = reference.repository if reference.registry == "docker.io" else reference.familiar_name()
-        path = reference.repository if "/" in path else path
-        print(f"{reference.tag or reference.digest}: Pulling from {path}", flush=True)
     before = opened.store.images.find(reference)
-    sink = nobody if quiet else layer_lines(sys.stdout)
-    pulled = opened.exchange.pull(reference, platform=platform, progress=sink)
     if quiet:
+        opened.exchange.pull(reference, platform=platform, progress=nobody)
         return
+    path = reference.repository if reference.registry == "docker.io" else reference.familiar_name()
+    path = reference.repository if "/" in path else path
+    lines = _Titled(f"{reference.tag or reference.digest}: Pulling from {path}", layer_lines(sys.stdout))
+    pulled = opened.exchange.pull(reference, platform=platform, progress=lines)
+    lines.begin()
     same = before is not None and before.id == pulled.image.id
     what = "Image is up to date" if same else "Downloaded newer image"
     print(f"Digest: {pulled.digest}\nStatus: {what} for {reference.familiar()}", flush=True)
+
+
+class _Titled:
+    """Progress below a title, which is printed once the registry has answered."""
+
+    def __init__(self, title: str, sink: Sink) -> None:
+        self._title = title
+        self._sink = sink
+
+    def __call__(self, event: Event) -> None:
+        self.begin()
+        self._sink(event)
+
+    def begin(self) -> None:
+        """Print the title, once."""
+        title, self._title = self._title, ""
+        if title:
+            print(title, flush=True)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from wherry.cli.context import each, engine
+from wherry.cli.filters import split_filter
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import confirm, dispatch
 from wherry.cli.output import human_size, print_list
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wherry.engine.volumes import Volume
+
 __all__ = ["run"]
+
+_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 def run(argv: list[str]) -> int:
@@ -36,7 +45,7 @@ def _create(argv: list[str]) -> int:
 
 def _list(argv: list[str]) -> int:
     flags = (
-        Flag("filter", "list", "Show only what fits (dangling=, name=, label=)", short="f"),
+        Flag("filter", "list", "Show only what fits (dangling=, driver=, name=, label=)", short="f"),
         Flag("format", "str", "table, json, or a Go template"),
         Flag("quiet", "bool", "Show only names", short="q"),
     )
@@ -46,16 +55,19 @@ def _list(argv: list[str]) -> int:
     opened = engine()
     volumes = opened.volumes.all()
     for text in parsed["filter"]:
-        key, _, value = text.partition("=")
-        if key == "dangling":
-            volumes = [one for one in volumes if opened.volumes.is_used(one.name) != (value in ("true", "1"))]
+        key, value = split_filter(text)
+        if key == "dangling" and value in _BOOLEANS:
+            volumes = [one for one in volumes if opened.volumes.is_used(one.name) != _BOOLEANS[value]]
+        elif key == "dangling":
+            raise InvalidInput(f"Invalid filter '{text}'", hint="write true or false")
+        elif key == "driver":
+            volumes = volumes if value == "local" else []
         elif key == "name":
             volumes = [one for one in volumes if value in one.name]
         elif key == "label":
-            name, equals, wanted = value.partition("=")
-            volumes = [one for one in volumes if name in one.labels and (not equals or one.labels[name] == wanted)]
+            volumes = [one for one in volumes if _has_label(one, value)]
         else:
-            raise InvalidInput(f"Invalid filter '{key}'", hint="there are: dangling, name, label")
+            raise InvalidInput(f"Invalid filter '{key}'", hint="there are: dangling, driver, name, label")
     if parsed["quiet"]:
         for volume in volumes:
             print(volume.name)
@@ -67,6 +79,9 @@ def _list(argv: list[str]) -> int:
             "Mountpoint": one.path,
             "Scope": "local",
             "Labels": ",".join(f"{key}={value}" for key, value in sorted(one.labels.items())),
+            "Label": lambda name, labels=one.labels: labels.get(name, ""),
+            "Links": "N/A",
+            "Size": "N/A",
         }
         for one in volumes
     ]
@@ -92,15 +107,35 @@ def _remove(argv: list[str]) -> int:
 def _prune(argv: list[str]) -> int:
     flags = (
         Flag("all", "bool", "Named volumes too", short="a"),
+        Flag("filter", "list", "Remove only what fits (label=, label!=)"),
         Flag("force", "bool", "Do not ask", short="f"),
     )
     parsed = Command("wherry volume prune", "[OPTIONS]", "Remove unused volumes", flags, most=0).parse(argv)
+    keep = _keeper(parsed["filter"])
     what = "all" if parsed["all"] else "all anonymous"
     if not parsed["force"] and not confirm(f"This will remove {what} volumes that no container uses."):
         return 0
-    removed, freed = engine().prune_volumes(every=parsed["all"])
+    removed, freed = engine().prune_volumes(every=parsed["all"], keep=keep)
     if removed:
         print("Deleted Volumes:", *removed, sep="\n")
         print()
     print(f"Total reclaimed space: {human_size(freed)}")
     return 0
+
+
+def _keeper(filters: list[str]) -> Callable[[Volume], bool]:
+    """Whether a volume is to be kept because a filter does not fit."""
+    from wherry.base.errors import InvalidInput
+
+    wanted = []
+    for text in filters:
+        key, value = split_filter(text)
+        if key not in ("label", "label!"):
+            raise InvalidInput(f"Invalid filter '{key}'", hint="there are: label, label!")
+        wanted.append((key == "label", value))
+    return lambda one: any(_has_label(one, value) != has for has, value in wanted)
+
+
+def _has_label(volume: Volume, text: str) -> bool:
+    name, equals, wanted = text.partition("=")
+    return name in volume.labels and (not equals or volume.labels[name] == wanted)
