@@ -326,6 +326,7 @@ class FakeContents:
 
     def __init__(self, models: dict[str, dict[str, Any]] | None = None) -> None:
         self.models = models or {}
+        self.secrets: dict[str, str] = {}
         self.kept: set[str] = set()
         self.gone: set[str] = set()
 
@@ -333,12 +334,17 @@ class FakeContents:
         self, options: Any, owner: str, progress: Sink = nobody, warn: Callable[[str], None] = lambda _: None
     ) -> Content:
         """See Contents."""
-        del progress, warn
+        del progress
+        model = self.draft(options, warn).model
+        self.kept.add(owner)
+        return Content(model, {name: f"sha256:{name}" for name in model["services"]}, self.secrets)
+
+    def draft(self, options: Any, warn: Callable[[str], None] = lambda _: None) -> Content:
+        """See Contents."""
+        del warn
         if options.cwd not in self.models:
             raise NotFound(f"there is no project in {options.cwd}")
-        self.kept.add(owner)
-        model = self.models[options.cwd]
-        return Content(model, {name: f"sha256:{name}" for name in model["services"]})
+        return Content(self.models[options.cwd], {})
 
     def missing(self, images: Iterable[str]) -> list[str]:
         """See Contents."""

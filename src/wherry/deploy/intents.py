@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.values import NamedTuple
-from wherry.deploy.model import Revision
+from wherry.deploy.model import Revision, check_secret, check_variable
 from wherry.deploy.plan import (
     converge,
     plan_deployment,
@@ -19,7 +19,7 @@ from wherry.deploy.wish import Wish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from wherry.deploy.membership import Membership
     from wherry.deploy.model import Environment, Version
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Planner = Callable[[Wish, Sequence[Member], int], Plan]
 
-__all__ = ["Intent", "Intents"]
+__all__ = ["Intent", "Intents", "check_given"]
 
 _RELEASED = ("configuration", "rollback")  # kinds of deployments of what was released to the environment before
 
@@ -48,6 +48,14 @@ class Intent(NamedTuple):
     revision: Revision | None = None
     secrets: tuple[Secret, ...] = ()
     message: str = ""
+
+
+def check_given(variables: Iterable[str], secrets: Mapping[str, bool]) -> None:
+    """Raises InvalidInput for a name that no variable, or no file below /run/secrets (true), can have."""
+    for name in (*variables, *(one for one, file in secrets.items() if not file)):
+        check_variable(name)
+    for name in (one for one, file in secrets.items() if file):
+        check_secret(name)
 
 
 class Intents:
@@ -72,7 +80,7 @@ class Intents:
     def launch(
         self,
         environment: Environment,
-        version: str,
+        version: Version,
         variables: Mapping[str, str],
         secrets: Sequence[Secret],
         message: str,
@@ -80,20 +88,27 @@ class Intents:
         kind: str,
     ) -> Intent:
         """The first deployment of an environment."""
-        revision = Revision(environment.name, 0, version, dict(variables), {one.name: one.file for one in secrets})
-        return self._deployment(environment, kind, revision, secrets, message)._replace(status="Launching")
+        files = {one.name: one.file for one in secrets}
+        revision = Revision(environment.name, 0, version.label, dict(variables), files)
+        return self._deployment(environment, kind, revision, secrets, message, version)._replace(status="Launching")
+
+    def runs(self, environment: Environment, label: str) -> bool:
+        """Whether all instances that are wanted, and no others, serve the version as the current revision has it."""
+        rows = self._records.instances(environment.name)
+        current = all(one.serves and one.revision == environment.revision for one in rows)
+        return current and environment.version == label and len(rows) == environment.size
 
     def deploy(
-        self, environment: Environment, version: str, policy: str, batch: str, message: str, *, replace: bool
+        self, environment: Environment, version: Version, policy: str, batch: str, message: str, *, replace: bool
     ) -> Intent:
         """Another version with the same variables and secrets."""
         base = self.base(environment)
-        revision = self._records.revision(environment.name, base)._replace(number=0, version=version)
+        revision = self._records.revision(environment.name, base)._replace(number=0, version=version.label)
         secrets = self._records.secrets(environment.name, base)
         given = {name: value for name, value in (("policy", policy), ("batch", batch)) if value}
         settings = Settings(environment.settings).with_changes(check_settings(given))
         changed = environment._replace(settings=settings.given)
-        return self._deployment(changed, "deploy", revision, secrets, message, replace=replace)
+        return self._deployment(changed, "deploy", revision, secrets, message, version, replace=replace)
 
     def rollback(self, environment: Environment, to: int, message: str) -> Intent:
         """The version, the variables and the secrets of an earlier revision."""
@@ -155,13 +170,15 @@ class Intents:
         revision: Revision,
         secrets: Sequence[Secret],
         message: str,
+        version: Version | None = None,
         *,
         replace: bool = False,
     ) -> Intent:
         from wherry.deploy.extension import parse_extension
         from wherry.deploy.hooks import phases
 
-        version = self._records.version(environment.application, revision.version)
+        check_given(revision.variables, revision.secrets)
+        version = version or self._records.version(environment.application, revision.version)
         self._check_images(version)
         extension = parse_extension(version.model)
         self._check_hosts(environment.name, (route.host for route in extension.routes if route.host))

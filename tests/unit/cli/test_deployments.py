@@ -213,7 +213,16 @@ def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_pat
         (["env", "set", "shop", "--env", "NAME"], "NAME=VALUE"),
         (["env", "scale", "shop", "many"], "no count"),
         (["env", "terminate", "nosuch", "-y"], "no environment nosuch"),
-        (["deploy", "shop", "--dry-run"], "makes no version"),
+        (["deploy", "shop", "--version", "v1", "--policy", "fast"], "there is no policy fast"),
+        (["deploy", "shop", "--batch", "x"], "batch=x"),
+        (["env", "create", "new", "--from", "v1", "--app", "shop", "--host", "not a host"], "no host name"),
+        (["env", "create", "new", "--from", "v1", "--app", "shop", "--host", "x:80"], "no host name"),
+        (["env", "create", "new", "--from", "v1", "--app", "shop", "-e", "A B=c"], "no name for a variable"),
+        (["env", "create", "new", "--from", "v1", "--app", "shop", "--secret-file", "a/b=/dev/null"], "no name for a"),
+        (["env", "create", "new", "--from", "v1", "--app", "shop", "--secret-file", "..=/dev/null"], "no name for a"),
+        (["app", "delete", "shop:"], "which version?"),
+        (["app", "delete", ":v1"], "which application?"),
+        (["app", "delete", "shop:v9"], "application shop has no version v9"),
         (["deploy", "shop", "--version", "v1", "--profile", "x"], "--profile is for a new one"),
         (["deploy", "--base-fallback", "some"], "none or distro"),
         (["env", "create", "new", "--from", "v1", "--label", "x"], "--label is for a new version"),
@@ -227,6 +236,39 @@ def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_pat
 def test_what_is_refused_says_why(parts, argv, words, capsys):
     assert main(argv) != 0
     assert words in capsys.readouterr().err
+
+
+def project(directory, text='services: {web: {image: web, ports: ["80"]}}'):
+    directory.mkdir()
+    (directory / "compose.yaml").write_text(text)
+    return directory
+
+
+def test_a_dry_run_plans_what_would_be_made_here(parts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(project(tmp_path / "shop"))
+    assert main(["env", "create", "new", "--dry-run", "--min", "2"]) == 0
+    told = capsys.readouterr()
+    assert "Version v3: built from here" in told.err
+    assert "Start instance i-2 with version v3" in told.out
+    Environments(parts, "me").create("shop", "shop", "v1")
+    assert main(["deploy", "--dry-run", "--label", "next"]) == 0
+    assert "with version next" in capsys.readouterr().out
+    assert [one.label for one in parts.records.versions("shop")] == ["v2", "v1"]
+    (tmp_path / "shop/compose.yaml").write_text("services: {web: {image: web}}\nx-wherry: {routs: []}")
+    assert main(["deploy", "--dry-run"]) == 1
+    assert "did you mean routes?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("file", ["compose.yaml", "Dockerfile"])
+def test_an_application_is_named_as_its_directory(parts, tmp_path, monkeypatch, capsys, file):
+    (tmp_path / "My_Shop").mkdir()
+    text = {"Dockerfile": "FROM scratch\nEXPOSE 80\n", "compose.yaml": "services: {web: {image: web}}"}[file]
+    (tmp_path / "My_Shop" / file).write_text(text)
+    monkeypatch.chdir(tmp_path / "My_Shop")
+    assert main(["deploy"]) == 1
+    assert "application my-shop has no environment" in capsys.readouterr().err
+    assert main(["env", "create", "new", "--dry-run"]) == 0
+    assert "Start instance i-1 with version v1" in capsys.readouterr().out
 
 
 def test_the_only_environment_of_an_application(parts):
