@@ -13,6 +13,7 @@ from wherry.deploy.plan import (
     plan_swap,
     plan_termination,
 )
+from wherry.deploy.sections import hosts_of
 from wherry.deploy.settings import Settings, check_settings
 from wherry.deploy.steps import Settle
 from wherry.deploy.wish import Wish
@@ -21,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from wherry.deploy.extension import Extension
     from wherry.deploy.membership import Membership
     from wherry.deploy.model import Environment, Version
     from wherry.deploy.parts import Parts
@@ -181,7 +183,7 @@ class Intents:
         version = version or self._records.version(environment.application, revision.version)
         self._check_images(version)
         extension = parse_extension(version.model)
-        self._check_hosts(environment.name, (route.host for route in extension.routes if route.host))
+        self._check_hosts(environment, extension)
         given, hooks = Settings(environment.settings), phases(version.model)
         wish = self._wish(environment)._replace(
             version=version.label,
@@ -207,12 +209,13 @@ class Intents:
                     hint="deploy a new version",
                 )
 
-    def _check_hosts(self, name: str, hosts: object) -> None:
+    def _check_hosts(self, environment: Environment, extension: Extension) -> None:
+        wanted = hosts_of(environment, extension)
         for other, section in self._parts.balancer.sections().items():
-            taken = {rule.host for rule in section.rules} if other != name else set()
-            for host in hosts:  # type: ignore[attr-defined]
-                if host in taken:
-                    raise Conflict(f"environment {other} has the host {host}", hint="it is under x-wherry.routes")
+            taken = {rule.host for rule in section.rules} if other != environment.name else set()
+            for host in (one for one in wanted if one in taken):
+                own = "choose another one with --host" if host == environment.host else "it is under x-wherry.routes"
+                raise Conflict(f"environment {other} has the host {host}", hint=own)
 
     # --- everything else
 

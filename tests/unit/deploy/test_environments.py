@@ -146,6 +146,18 @@ def test_what_runs_is_deployed_anew_only_where_that_is_asked_for(tmp_path):
     assert house.environments.deploy("shop", "v1", anew=False).operation is not None, "both versions were there"
 
 
+def test_a_host_that_another_environment_has_is_refused_before_anything_is_done(tmp_path):
+    house = House(tmp_path)
+    routed = house.version(routes=[{"service": "web"}, {"service": "web", "host": "www.example.org"}])
+    for name, version in (("a", house.version()), ("shop", routed), ("z", house.version())):
+        house.create(name, version)
+    with pytest.raises(Conflict, match="environment shop has the host www.example.org"):
+        house.create("other", routed)
+    with pytest.raises(Conflict, match="environment shop has the host www.example.org"):
+        house.environments.create("other", "shop", "v2", host="www.example.org")
+    assert [one.name for one in house.environments.all()] == ["a", "shop", "z"]
+
+
 def test_an_environment_whose_launch_was_cut_off_is_terminated_without_waiting_for_it(tmp_path):
     house = House(tmp_path)
     house.world.sick.add(house.version())
