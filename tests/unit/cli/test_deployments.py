@@ -271,6 +271,13 @@ def test_an_application_is_named_as_its_directory(parts, tmp_path, monkeypatch, 
     assert "Start instance i-1 with version v1" in capsys.readouterr().out
 
 
+def test_logs_of_what_never_was_are_refused(parts, capsys):
+    Environments(parts, "me").create("shop", "shop", "v1")
+    assert main(["env", "logs", "shop"]) == 0
+    assert main(["env", "logs", "shop", "--instance", "i-99", "--service", "webb"]) == 1
+    assert "shop has no logs of i-99 and webb" in capsys.readouterr().err
+
+
 def test_the_only_environment_of_an_application(parts):
     facade = Environments(parts, "me")
     with pytest.raises(NotFound):

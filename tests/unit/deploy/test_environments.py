@@ -151,9 +151,9 @@ def test_a_host_that_another_environment_has_is_refused_before_anything_is_done(
     routed = house.version(routes=[{"service": "web"}, {"service": "web", "host": "www.example.org"}])
     for name, version in (("a", house.version()), ("shop", routed), ("z", house.version())):
         house.create(name, version)
-    with pytest.raises(Conflict, match="environment shop has the host www.example.org"):
+    with pytest.raises(Conflict, match=r"environment shop has the host www\.example\.org"):
         house.create("other", routed)
-    with pytest.raises(Conflict, match="environment shop has the host www.example.org"):
+    with pytest.raises(Conflict, match=r"environment shop has the host www\.example\.org"):
         house.environments.create("other", "shop", "v2", host="www.example.org")
     assert [one.name for one in house.environments.all()] == ["a", "shop", "z"]
 
