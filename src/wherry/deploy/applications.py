@@ -8,7 +8,7 @@ from wherry.base.errors import Conflict, InvalidInput
 from wherry.base.files import remove_tree
 from wherry.base.locks import FileLock
 from wherry.base.progress import nobody
-from wherry.deploy.extension import parse_extension
+from wherry.deploy.extension import KEY, parse_extension
 from wherry.deploy.model import Version, check_name
 from wherry.store.leases import VERSION
 
@@ -34,6 +34,12 @@ def check_label(label: str) -> str:
             hint=f"use up to {_LONGEST} letters, digits, '.', '_', '-' and '+', beginning with a letter, digit or '_'",
         )
     return label
+
+
+def _check_routes(content: Content, warn: Warn) -> None:
+    """Raises InvalidInput for what the model says wrongly; warns where it has no routes, which may be a mistake."""
+    if not parse_extension(content.model).routes and not (content.model.get(KEY) or {}).get("routes"):
+        warn(f"no service publishes a port, and {KEY}.routes says nothing: no requests lead to this version")
 
 
 class Applications:
@@ -66,7 +72,7 @@ class Applications:
             self._parts.versions.release(owner)  # of one that was cut off
             content = self._parts.versions.build(options, owner, progress, warn)
             try:
-                parse_extension(content.model)
+                _check_routes(content, warn)
                 equal = self._equal(application, content) if reuse and not label else None
                 if equal is not None:
                     self._parts.versions.release(owner)

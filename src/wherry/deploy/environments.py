@@ -79,6 +79,10 @@ class Environments:
         """By name; those that are terminated only where `terminated`."""
         return self._records.environments(application, terminated=terminated)
 
+    def extension(self, environment: Environment) -> Extension:
+        """What the version that runs says about being deployed. Raises NotFound where none runs."""
+        return self._operations.membership.extension_of(environment.name, environment.revision)
+
     def url(self, environment: Environment) -> str:
         """Where it answers."""
         return url_of(self._parts, environment)

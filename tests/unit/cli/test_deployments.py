@@ -278,6 +278,16 @@ def test_logs_of_what_never_was_are_refused(parts, capsys):
     assert "shop has no logs of i-99 and webb" in capsys.readouterr().err
 
 
+def test_a_version_without_routes_has_no_address(parts, tmp_path, monkeypatch, capsys):
+    parts.versions.models["/project"] = {"services": {"web": {"image": "web"}}}
+    said = []
+    Applications(parts).add_version("shop", ProjectOptions({}, "/project"), label="idle", warn=said.append)
+    assert said == ["no service publishes a port, and x-wherry.routes says nothing: no requests lead to this version"]
+    Environments(parts, "me").create("shop", "shop", "idle")
+    assert main(["env", "open", "shop"]) == 1
+    assert "shop has no address" in capsys.readouterr().err
+
+
 def test_the_only_environment_of_an_application(parts):
     facade = Environments(parts, "me")
     with pytest.raises(NotFound):

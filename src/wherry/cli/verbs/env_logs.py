@@ -85,7 +85,10 @@ def _open(argv: list[str]) -> int:
     summary = "Print an environment's address, and on a desktop show it in the browser"
     parsed = Command("wherry env open", "NAME", summary, (), least=1, most=1).parse(argv)
     environments = opened(parts(), nobody)
-    url = environments.url(environments.get(parsed.args[0]))
+    environment = environments.get(parsed.args[0])
+    if environment.revision and not environments.extension(environment).routes:
+        raise NotFound(f"{environment.name} has no address: version {environment.version} has no routes")
+    url = environments.url(environment)
     print(url, flush=True)
     if sys.stdout.isatty() and any(os.environ.get(name) for name in _DESKTOP):
         import webbrowser
