@@ -318,14 +318,20 @@ def pairs(texts: Iterable[str], what: str) -> dict[str, str]:
 
 
 def read_secrets(variables: Iterable[str], files: Iterable[str]) -> list[Secret]:
-    """Secrets from `NAME=FILE` texts, `-` for standard input; a variable ends before its last line's end."""
+    """Secrets from `NAME=FILE` texts, `-` for standard input; a variable ends before its last line's end.
+
+    Raises InvalidInput where a name or standard input is there twice.
+    """
     from wherry.deploy.target import Secret
 
-    found = [
-        Secret(name, read_text(path).removesuffix("\n"))
-        for name, path in pairs(variables, "a secret (NAME=FILE)").items()
-    ]
-    return found + [Secret(name, read_text(path), True) for name, path in pairs(files, "a secret (NAME=FILE)").items()]
+    plain, whole = pairs(variables, "a secret (NAME=FILE)"), pairs(files, "a secret (NAME=FILE)")
+    twice = sorted(plain.keys() & whole.keys())
+    if twice:
+        raise InvalidInput(f"the secret {twice[0]} is given twice", hint="as --secret, or as --secret-file")
+    if [*plain.values(), *whole.values()].count("-") > 1:
+        raise InvalidInput("standard input is read once: only one secret can come from it")
+    found = [Secret(name, read_text(path).removesuffix("\n")) for name, path in plain.items()]
+    return found + [Secret(name, read_text(path), True) for name, path in whole.items()]
 
 
 def read_text(path: str) -> str:

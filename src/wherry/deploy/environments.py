@@ -222,7 +222,7 @@ class Environments:
             given = Settings(environment.settings)
             if not given.count("min") <= size <= given.count("max"):
                 raise InvalidInput(
-                    f"{size} instances are not between min={given.text('min')} and max={given.text('max')} of {name}",
+                    f"a size of {size} is not between min={given.text('min')} and max={given.text('max')} of {name}",
                     hint=f"change that: `wherry env set {name} min=… max=…`",
                 )
             return self._intents.scale(environment, size)

@@ -53,11 +53,15 @@ class Intent(NamedTuple):
 
 
 def check_given(variables: Iterable[str], secrets: Mapping[str, bool]) -> None:
-    """Raises InvalidInput for a name that no variable, or no file below /run/secrets (true), can have."""
-    for name in (*variables, *(one for one, file in secrets.items() if not file)):
+    """Raises InvalidInput for names that no variable, or no file below /run/secrets (true), has, or that are both."""
+    hidden = [name for name, file in secrets.items() if not file]
+    for name in (*variables, *hidden):
         check_variable(name)
     for name in (one for one, file in secrets.items() if file):
         check_secret(name)
+    both = sorted(set(variables) & set(hidden))
+    if both:
+        raise InvalidInput(f"{both[0]} cannot be a variable and a secret at once", hint="remove one of them")
 
 
 class Intents:
@@ -145,9 +149,6 @@ class Intents:
         new_variables.update(variables)
         new_secrets = {name: one for name, one in held.items() if name not in removed}
         new_secrets.update((one.name, one) for one in secrets)
-        both = sorted(set(new_variables) & {name for name, one in new_secrets.items() if not one.file})
-        if both:
-            raise InvalidInput(f"{both[0]} cannot be a variable and a secret at once", hint="remove one of them")
         if new_variables == revision.variables and new_secrets == held and environment.revision:
             return None
         files = {name: one.file for name, one in new_secrets.items()}

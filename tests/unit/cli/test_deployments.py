@@ -203,6 +203,9 @@ def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_pat
     assert read["shop/i-249/web.log"] == b"2001-09-09T01:46:40Z out more\n"
 
 
+NEW = ["env", "create", "new", "--from", "v1", "--app", "shop"]
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -215,11 +218,14 @@ def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_pat
         (["env", "terminate", "nosuch", "-y"], "no environment nosuch"),
         (["deploy", "shop", "--version", "v1", "--policy", "fast"], "there is no policy fast"),
         (["deploy", "shop", "--batch", "x"], "batch=x"),
-        (["env", "create", "new", "--from", "v1", "--app", "shop", "--host", "not a host"], "no host name"),
-        (["env", "create", "new", "--from", "v1", "--app", "shop", "--host", "x:80"], "no host name"),
-        (["env", "create", "new", "--from", "v1", "--app", "shop", "-e", "A B=c"], "no name for a variable"),
-        (["env", "create", "new", "--from", "v1", "--app", "shop", "--secret-file", "a/b=/dev/null"], "no name for a"),
-        (["env", "create", "new", "--from", "v1", "--app", "shop", "--secret-file", "..=/dev/null"], "no name for a"),
+        ([*NEW, "--host", "not a host"], "no host name"),
+        ([*NEW, "--host", "x:80"], "no host name"),
+        ([*NEW, "-e", "A B=c"], "no name for a variable"),
+        ([*NEW, "--secret-file", "a/b=/dev/null"], "no name for a"),
+        ([*NEW, "--secret-file", "..=/dev/null"], "no name for a"),
+        ([*NEW, "-e", "A=1", "--secret", "A=/dev/null"], "A cannot be a variable and a secret at once"),
+        ([*NEW, "--secret", "A=/dev/null", "--secret-file", "A=/dev/null"], "the secret A is given twice"),
+        ([*NEW, "--secret", "A=-", "--secret-file", "B=-"], "standard input is read once"),
         (["app", "delete", "shop:"], "which version?"),
         (["app", "delete", ":v1"], "which application?"),
         (["app", "delete", "shop:v9"], "application shop has no version v9"),
