@@ -1,5 +1,6 @@
 """The command line of deployments: on real records, and on fakes of everything else."""
 
+import io
 import json
 import os
 import pwd
@@ -263,6 +264,13 @@ def test_a_dry_run_plans_what_would_be_made_here(parts, tmp_path, monkeypatch, c
     (tmp_path / "shop/compose.yaml").write_text("services: {web: {image: web}}\nx-wherry: {routs: []}")
     assert main(["deploy", "--dry-run"]) == 1
     assert "did you mean routes?" in capsys.readouterr().err
+
+
+def test_a_project_can_come_from_standard_input(parts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(project(tmp_path / "elsewhere"))
+    monkeypatch.setattr("sys.stdin", io.StringIO('{name: shop, services: {web: {image: web, ports: ["80"]}}}'))
+    assert main(["env", "create", "new", "-f", "-", "--dry-run"]) == 0
+    assert "Start instance i-1 with version v3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("file", ["compose.yaml", "Dockerfile"])
