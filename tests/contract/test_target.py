@@ -138,6 +138,14 @@ def test_accessories_are_replaced_only_where_that_is_asked_for(target):
     assert names(target) == [""]
 
 
+def test_accessories_are_made_anew_where_that_is_asked_for(target):
+    target.ensure_accessories(accessories(), nobody)
+    before = containers(target, "")
+    assert target.ensure_accessories(accessories(), nobody, anew=True) == []
+    [after] = containers(target, "")
+    assert [after] != before
+
+
 def test_a_release_says_how_it_ended_and_leaves_nothing(target):
     said = []
     release = Release(instance("release", "v4"), "web", COMMAND)

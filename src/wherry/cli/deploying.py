@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wherry.cli.flags import Parsed
     from wherry.compose import ProjectOptions
     from wherry.deploy.environments import Environments, Outcome
+    from wherry.deploy.model import Version
     from wherry.deploy.parts import Parts
     from wherry.deploy.status import Status
     from wherry.deploy.target import Secret
@@ -33,12 +34,14 @@ __all__ = [
     "VALUE_FLAGS",
     "Watched",
     "carry_out",
+    "draft_version",
     "issue_where_wanted",
     "make_version",
     "only_environment",
     "opened",
     "pairs",
     "parts",
+    "project_application",
     "project_options",
     "read_secrets",
     "read_text",
@@ -235,12 +238,33 @@ def project_options(parsed: Parsed) -> ProjectOptions:
     )
 
 
+def draft_version(given: Parts, application: str, parsed: Parsed) -> Version:
+    """What a dry run deploys: the version that would be made here, without building it; it says so."""
+    from wherry.cli.composing import warn
+    from wherry.deploy.applications import Applications
+
+    options = project_options(parsed)
+    version = Applications(given).draft_version(application, options, label=parsed["label"], warn=warn)
+    unless = "" if parsed["label"] else ", unless an earlier version is equal to it"
+    print(f"Version {version.label}: built from here{unless}. Nothing is built now.", file=sys.stderr)
+    return version
+
+
+def project_application(parsed: Parsed) -> str:
+    """What the application of the project here is called. Raises NotFound where there is no project."""
+    from wherry.cli.composing import warn
+    from wherry.deploy.versions import application_name
+
+    return application_name(project_options(parsed), warn)
+
+
 def make_version(given: Parts, application: str, parsed: Parsed) -> str:
-    """Build a version from the project here; its label."""
+    """Build a version from the project here, or find the one that is equal to it; its label."""
     from wherry.cli.composing import warn
     from wherry.cli.progress import choose
     from wherry.deploy.applications import Applications
 
+    known = {one.label for one in given.records.versions(application)}
     version = Applications(given).add_version(
         application,
         project_options(parsed),
@@ -248,8 +272,10 @@ def make_version(given: Parts, application: str, parsed: Parsed) -> str:
         message=parsed["message"],
         progress=choose("auto", sys.stderr),
         warn=warn,
+        reuse=True,
     )
-    print(f"Version {version.label} of {application} is made", file=sys.stderr)
+    said = "is made" if version.label not in known else "is equal to what is here: no new one is made"
+    print(f"Version {version.label} of {application} {said}", file=sys.stderr)
     return version.label
 
 
@@ -292,14 +318,20 @@ def pairs(texts: Iterable[str], what: str) -> dict[str, str]:
 
 
 def read_secrets(variables: Iterable[str], files: Iterable[str]) -> list[Secret]:
-    """Secrets from `NAME=FILE` texts, `-` for standard input; a variable ends before its last line's end."""
+    """Secrets from `NAME=FILE` texts, `-` for standard input; a variable ends before its last line's end.
+
+    Raises InvalidInput where a name or standard input is there twice.
+    """
     from wherry.deploy.target import Secret
 
-    found = [
-        Secret(name, read_text(path).removesuffix("\n"))
-        for name, path in pairs(variables, "a secret (NAME=FILE)").items()
-    ]
-    return found + [Secret(name, read_text(path), True) for name, path in pairs(files, "a secret (NAME=FILE)").items()]
+    plain, whole = pairs(variables, "a secret (NAME=FILE)"), pairs(files, "a secret (NAME=FILE)")
+    twice = sorted(plain.keys() & whole.keys())
+    if twice:
+        raise InvalidInput(f"the secret {twice[0]} is given twice", hint="as --secret, or as --secret-file")
+    if [*plain.values(), *whole.values()].count("-") > 1:
+        raise InvalidInput("standard input is read once: only one secret can come from it")
+    found = [Secret(name, read_text(path).removesuffix("\n")) for name, path in plain.items()]
+    return found + [Secret(name, read_text(path), True) for name, path in whole.items()]
 
 
 def read_text(path: str) -> str:

@@ -16,10 +16,9 @@ __all__ = ["DiskSource", "MemorySource"]
 
 
 class DiskSource:
-    """The files of this machine."""
+    """The files of this machine. Standard input is read once in a process, whoever asks for it."""
 
-    def __init__(self) -> None:
-        self._input: str | None = None
+    _input: tuple[object, str] = (None, "")  # the stream, and what it held
 
     def read(self, path: str) -> str:
         """See `Source.read`."""
@@ -39,9 +38,9 @@ class DiskSource:
 
     def standard_input(self) -> str:
         """See `Source.standard_input`."""
-        if self._input is None:
-            self._input = sys.stdin.read()
-        return self._input
+        if DiskSource._input[0] is not sys.stdin:
+            DiskSource._input = sys.stdin, sys.stdin.read()
+        return DiskSource._input[1]
 
 
 class MemorySource:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from wherry.base.errors import Conflict, InvalidInput
 from wherry.base.files import remove_tree
 from wherry.base.locks import FileLock
 from wherry.base.progress import nobody
-from wherry.deploy.extension import parse_extension
+from wherry.deploy.extension import KEY, parse_extension
 from wherry.deploy.model import Version, check_name
 from wherry.store.leases import VERSION
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from wherry.compose.location import ProjectOptions, Warn
     from wherry.deploy.model import Application
     from wherry.deploy.parts import Parts
+    from wherry.deploy.versions import Content
 
 __all__ = ["Applications", "check_label"]
 
@@ -31,6 +34,12 @@ def check_label(label: str) -> str:
             hint=f"use up to {_LONGEST} letters, digits, '.', '_', '-' and '+', beginning with a letter, digit or '_'",
         )
     return label
+
+
+def _check_routes(content: Content, warn: Warn) -> None:
+    """Raises InvalidInput for what the model says wrongly; warns where it has no routes, which may be a mistake."""
+    if not parse_extension(content.model).routes and not (content.model.get(KEY) or {}).get("routes"):
+        warn(f"no service publishes a port, and {KEY}.routes says nothing: no requests lead to this version")
 
 
 class Applications:
@@ -49,23 +58,27 @@ class Applications:
         message: str = "",
         progress: Sink = nobody,
         warn: Warn = lambda _: None,
+        reuse: bool = False,
     ) -> Version:
-        """A version of the project that `options` find, labelled v1, v2 and so on where no label is given.
+        """A new version of the project that `options` find, labelled v1, v2 and so on where no label is given.
 
+        With `reuse` and no label, the newest that is equal to it (model, images and secrets), where there is one.
         Raises Conflict where the label is taken, and what building and fetching images, and reading the project, raise.
         """
         check_name("application", application)
         with FileLock(f"{self._parts.layout.locks}/application-{application}"):
-            if label:
-                self._refuse_taken(application, check_label(label))
-            label = label or self._next_label(application)
-            owner = f"{VERSION}{application}/{label}"
+            new = self._free_label(application, label)
+            owner = f"{VERSION}{application}/{new}"
             self._parts.versions.release(owner)  # of one that was cut off
             content = self._parts.versions.build(options, owner, progress, warn)
             try:
-                parse_extension(content.model)
+                _check_routes(content, warn)
+                equal = self._equal(application, content) if reuse and not label else None
+                if equal is not None:
+                    self._parts.versions.release(owner)
+                    return equal
                 version = Version(
-                    application, label, self._parts.clock(), content.model, content.images, content.revision, message
+                    application, new, self._parts.clock(), content.model, content.images, content.revision, message
                 )
                 with self._records.database.write():
                     self._records.ensure_application(application)
@@ -74,6 +87,32 @@ class Applications:
                 self._parts.versions.release(owner)
                 raise
         return version
+
+    def draft_version(
+        self, application: str, options: ProjectOptions, *, label: str = "", warn: Warn = lambda _: None
+    ) -> Version:
+        """What `add_version` would make, without images: nothing is built, fetched, run or written down.
+
+        Raises Conflict where the label is taken, and what reading the project raises.
+        """
+        label = self._free_label(application, label)
+        content = self._parts.versions.draft(options, warn)
+        parse_extension(content.model)
+        return Version(application, label, self._parts.clock(), content.model, content.images, content.revision)
+
+    def _equal(self, application: str, content: Content) -> Version | None:
+        """The newest version with the same content."""
+        model = json.loads(json.dumps(content.model))  # as records give it
+        for one in self._known(application):
+            same = (one.model, one.images) == (model, content.images)
+            if same and self._records.version_secrets(one) == content.secrets:
+                return one
+        return None
+
+    def _free_label(self, application: str, label: str) -> str:
+        if label:
+            self._refuse_taken(application, check_label(label))
+        return label or self._next_label(application)
 
     def _refuse_taken(self, application: str, label: str) -> None:
         if any(one.label == label for one in self._known(application)):

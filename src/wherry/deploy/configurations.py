@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from wherry.base.errors import InvalidInput, NotFound
 from wherry.base.values import NamedTuple
+from wherry.deploy.model import is_variable_name
 from wherry.deploy.settings import SETTINGS, Settings, parse_assignments, setting_named
 
 TYPE_CHECKING = False
@@ -227,7 +228,7 @@ class _Reader:
     def variables(self, node: Any) -> dict[str, str]:
         found = self.texts(node, "variables")
         for name, (mark, _) in found.items():
-            if not name or "=" in name or "\0" in name:
+            if not is_variable_name(name):
                 raise self.refusal(mark, f"variables: {name!r}", "is no name for a variable")
         return {name: text for name, (_, text) in found.items()}
 

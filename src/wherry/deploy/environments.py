@@ -17,6 +17,7 @@ from wherry.deploy.intents import Intent, Intents
 from wherry.deploy.model import Deployment, Environment, check_name
 from wherry.deploy.operations import Operations
 from wherry.deploy.plan import plan_swap
+from wherry.deploy.retreat import cannot_be_aborted
 from wherry.deploy.sections import hosts_of
 from wherry.deploy.settings import Settings, check_settings
 from wherry.deploy.status import take_status, url_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wherry.base.progress import Sink
     from wherry.deploy.extension import Extension
     from wherry.deploy.journal import Operation
+    from wherry.deploy.model import Version
     from wherry.deploy.parts import Parts
     from wherry.deploy.status import Status
     from wherry.deploy.target import Secret
@@ -77,6 +79,10 @@ class Environments:
         """By name; those that are terminated only where `terminated`."""
         return self._records.environments(application, terminated=terminated)
 
+    def extension(self, environment: Environment) -> Extension:
+        """What the version that runs says about being deployed. Raises NotFound where none runs."""
+        return self._operations.membership.extension_of(environment.name, environment.revision)
+
     def url(self, environment: Environment) -> str:
         """Where it answers."""
         return url_of(self._parts, environment)
@@ -91,7 +97,7 @@ class Environments:
         self,
         name: str,
         application: str,
-        version: str,
+        version: str | Version,
         *,
         host: str = "",
         settings: Mapping[str, str] | None = None,
@@ -100,39 +106,58 @@ class Environments:
         message: str = "",
         dry_run: bool = False,
     ) -> Outcome:
-        """A new environment that runs a version. Raises Conflict where name or host are taken."""
+        """A new environment that runs a version. Raises Conflict where name or host are taken.
+
+        A version that is not written down (`Applications.draft_version`) is for a dry run alone.
+        """
         check_name("environment", name)
         given = Settings({}).with_changes(check_settings(settings or {}))
         host = (host or f"{name}.localhost").lower()
         new = Environment(
             name, application, host, self._parts.clock(), settings=given.given, size=max(1, given.count("min"))
         )
-        self._check_tls(new, parse_extension(self._records.version(application, version).model))
+        found = self._version(application, version)
+        self._check_tls(new, parse_extension(found.model))
         if dry_run:
             self._records.check_host(host)
-            intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
+            intent = self._intents.launch(new, found, variables or {}, secrets, message, kind="create")
             return Outcome(name, tuple(sentences(intent.plan(intent.wish._replace(revision=1), [], 1).stages)))
         with self._held(name):
-            intent = self._intents.launch(new, version, variables or {}, secrets, message, kind="create")
+            intent = self._intents.launch(new, found, variables or {}, secrets, message, kind="create")
             return self._begin(name, intent, first=lambda: self._records.add_environment(new))
 
     def deploy(
         self,
         name: str,
-        version: str,
+        version: str | Version,
         *,
         policy: str = "",
         batch: str = "",
         message: str = "",
         replace_accessories: bool = False,
+        anew: bool = True,
         dry_run: bool = False,
     ) -> Outcome:
-        """Replace what runs by a version. Raises NotFound where there is no such version."""
+        """Replace what runs by a version. Raises NotFound where there is no such version.
 
-        def intend(environment: Environment) -> Intent:
-            return self._intents.deploy(environment, version, policy, batch, message, replace=replace_accessories)
+        Without `anew`, nothing is done where it is that version which runs, on every instance. A version that is not
+        written down (`Applications.draft_version`) is for a dry run alone.
+        """
+        said = ""
 
-        return self._operate(name, intend, dry_run=dry_run)
+        def intend(environment: Environment) -> Intent | None:
+            nonlocal said
+            found = self._version(environment.application, version)
+            if not anew and not replace_accessories and self._intents.runs(environment, found.label):
+                said = f"Version {found.label} runs on {name} already: nothing had to be done."
+                return None
+            return self._intents.deploy(environment, found, policy, batch, message, replace=replace_accessories)
+
+        outcome = self._operate(name, intend, dry_run=dry_run)
+        return outcome._replace(said=said) if said else outcome
+
+    def _version(self, application: str, version: str | Version) -> Version:
+        return self._records.version(application, version) if isinstance(version, str) else version
 
     def rollback(self, name: str, *, to: int = 0, message: str = "", dry_run: bool = False) -> Outcome:
         """Back to what ran before the last deployment that succeeded, or to what deployment `to` made of it."""
@@ -161,7 +186,7 @@ class Environments:
             nonlocal said
             given = Settings(environment.settings).with_changes(changes)
             changed = environment._replace(settings=given.given)
-            if "tls" in changes and environment.revision:
+            if {"tls", "redirect"} & set(changes) and environment.revision:
                 self._check_tls(changed, self._operations.membership.extension_of(name, environment.revision))
             size, intent = given.clamped(environment.size), None
             if variables or secrets or gone:
@@ -197,7 +222,7 @@ class Environments:
             given = Settings(environment.settings)
             if not given.count("min") <= size <= given.count("max"):
                 raise InvalidInput(
-                    f"{size} instances are not between min={given.text('min')} and max={given.text('max')} of {name}",
+                    f"a size of {size} is not between min={given.text('min')} and max={given.text('max')} of {name}",
                     hint=f"change that: `wherry env set {name} min=… max=…`",
                 )
             return self._intents.scale(environment, size)
@@ -233,6 +258,12 @@ class Environments:
 
     def terminate(self, name: str, *, volumes: bool = False, dry_run: bool = False) -> Outcome:
         """Take it all away but its history, and its volumes unless `volumes`."""
+        if not dry_run:
+            self.get(name)
+            with self._exclusion.hold(name):
+                pending = self._records.journal.pending(name)
+                if pending is not None and not cannot_be_aborted(pending):  # cut off: nobody waits for what goes anyway
+                    self._records.journal.ask_abort(name, self._who or "somebody")
         return self._operate(name, lambda one: self._intents.terminate(one, volumes=volumes), dry_run=dry_run)
 
     def restore(self, name: str) -> Outcome:
@@ -282,8 +313,6 @@ class Environments:
 
         The operation as it then is, None where none is under way. Raises Conflict for one that cannot be aborted.
         """
-        from wherry.deploy.retreat import cannot_be_aborted
-
         self.get(name)
         pending = self._records.journal.pending(name)
         if pending is not None and cannot_be_aborted(pending):

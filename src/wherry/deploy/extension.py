@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
+from wherry.deploy.model import is_host_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,8 +203,7 @@ def _host(key: str, said: Any) -> str:
     if said is None:
         return ""
     host = said.lower() if isinstance(said, str) else ""
-    labels = host.split(".")
-    if len(host) > 253 or not all(one and one.isascii() and one.replace("-", "").isalnum() for one in labels):
+    if not is_host_name(host):
         raise InvalidInput(f"{key}.host must be a host name without a port")
     return host
 

@@ -82,6 +82,7 @@ class FakeTarget:
     def __init__(self, world: World) -> None:
         self._world = world
         self.instances: dict[str, dict[str, InstanceWish]] = {}
+        self.rebuilt: dict[str, int] = {}
         self.accessories: dict[str, AccessoryWish] = {}
         self.dead: dict[tuple[str, str], int] = {}
         self.restarts: dict[tuple[str, str], int] = {}
@@ -119,7 +120,9 @@ class FakeTarget:
         code = self.dead.get((environment, ""))
         address = self.address_of(environment, "", service) if code is None else ""
         status = "running" if code is None else "exited"
-        return ObservedService(service, service, status, "", code or 0, 0, 0.0, address)
+        rebuilt = self.rebuilt.get(environment, 0)
+        container = f"{service}-{rebuilt}" if rebuilt else service
+        return ObservedService(service, container, status, "", code or 0, 0, 0.0, address)
 
     def observe_all(self) -> dict[str, list[ObservedInstance]]:
         """See Target."""
@@ -172,17 +175,22 @@ class FakeTarget:
 
         self._world.call(f"restart {name}", effect)
 
-    def ensure_accessories(self, wish: AccessoryWish, progress: Sink, *, replace: bool = False) -> list[str]:
+    def ensure_accessories(
+        self, wish: AccessoryWish, progress: Sink, *, replace: bool = False, anew: bool = False
+    ) -> list[str]:
         """See Target."""
         del progress
         before = self.accessories.get(wish.environment, wish)
-        changed = (
-            [] if replace else [one for one in wish.services if _definition(before, one) != _definition(wish, one)]
-        )
+        differ = [one for one in wish.services if _definition(before, one) != _definition(wish, one)]
+        changed = [] if replace or anew else differ
         kept = before if changed else wish
-        self._world.call(
-            f"accessories {' '.join(wish.services)}", lambda: self.accessories.update({wish.environment: kept})
-        )
+
+        def effect() -> None:
+            if anew:
+                self.rebuilt[wish.environment] = self.rebuilt.get(wish.environment, 0) + 1
+            self.accessories[wish.environment] = kept
+
+        self._world.call(f"accessories {' '.join(wish.services)}", effect)
         return changed
 
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:
@@ -326,6 +334,7 @@ class FakeContents:
 
     def __init__(self, models: dict[str, dict[str, Any]] | None = None) -> None:
         self.models = models or {}
+        self.secrets: dict[str, str] = {}
         self.kept: set[str] = set()
         self.gone: set[str] = set()
 
@@ -333,12 +342,17 @@ class FakeContents:
         self, options: Any, owner: str, progress: Sink = nobody, warn: Callable[[str], None] = lambda _: None
     ) -> Content:
         """See Contents."""
-        del progress, warn
+        del progress
+        model = self.draft(options, warn).model
+        self.kept.add(owner)
+        return Content(model, {name: f"sha256:{name}" for name in model["services"]}, self.secrets)
+
+    def draft(self, options: Any, warn: Callable[[str], None] = lambda _: None) -> Content:
+        """See Contents."""
+        del warn
         if options.cwd not in self.models:
             raise NotFound(f"there is no project in {options.cwd}")
-        self.kept.add(owner)
-        model = self.models[options.cwd]
-        return Content(model, {name: f"sha256:{name}" for name in model["services"]})
+        return Content(self.models[options.cwd], {})
 
     def missing(self, images: Iterable[str]) -> list[str]:
         """See Contents."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.values import NamedTuple
-from wherry.deploy.model import Revision
+from wherry.deploy.model import Revision, check_secret, check_variable
 from wherry.deploy.plan import (
     converge,
     plan_deployment,
@@ -13,14 +13,16 @@ from wherry.deploy.plan import (
     plan_swap,
     plan_termination,
 )
+from wherry.deploy.sections import hosts_of
 from wherry.deploy.settings import Settings, check_settings
 from wherry.deploy.steps import Settle
 from wherry.deploy.wish import Wish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from wherry.deploy.extension import Extension
     from wherry.deploy.membership import Membership
     from wherry.deploy.model import Environment, Version
     from wherry.deploy.parts import Parts
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     Planner = Callable[[Wish, Sequence[Member], int], Plan]
 
-__all__ = ["Intent", "Intents"]
+__all__ = ["Intent", "Intents", "check_given"]
 
 _RELEASED = ("configuration", "rollback")  # kinds of deployments of what was released to the environment before
 
@@ -48,6 +50,18 @@ class Intent(NamedTuple):
     revision: Revision | None = None
     secrets: tuple[Secret, ...] = ()
     message: str = ""
+
+
+def check_given(variables: Iterable[str], secrets: Mapping[str, bool]) -> None:
+    """Raises InvalidInput for names that no variable, or no file below /run/secrets (true), has, or that are both."""
+    hidden = [name for name, file in secrets.items() if not file]
+    for name in (*variables, *hidden):
+        check_variable(name)
+    for name in (one for one, file in secrets.items() if file):
+        check_secret(name)
+    both = sorted(set(variables) & set(hidden))
+    if both:
+        raise InvalidInput(f"{both[0]} cannot be a variable and a secret at once", hint="remove one of them")
 
 
 class Intents:
@@ -72,7 +86,7 @@ class Intents:
     def launch(
         self,
         environment: Environment,
-        version: str,
+        version: Version,
         variables: Mapping[str, str],
         secrets: Sequence[Secret],
         message: str,
@@ -80,20 +94,27 @@ class Intents:
         kind: str,
     ) -> Intent:
         """The first deployment of an environment."""
-        revision = Revision(environment.name, 0, version, dict(variables), {one.name: one.file for one in secrets})
-        return self._deployment(environment, kind, revision, secrets, message)._replace(status="Launching")
+        files = {one.name: one.file for one in secrets}
+        revision = Revision(environment.name, 0, version.label, dict(variables), files)
+        return self._deployment(environment, kind, revision, secrets, message, version)._replace(status="Launching")
+
+    def runs(self, environment: Environment, label: str) -> bool:
+        """Whether all instances that are wanted, and no others, serve the version as the current revision has it."""
+        rows = self._records.instances(environment.name)
+        current = all(one.serves and one.revision == environment.revision for one in rows)
+        return current and environment.version == label and len(rows) == environment.size
 
     def deploy(
-        self, environment: Environment, version: str, policy: str, batch: str, message: str, *, replace: bool
+        self, environment: Environment, version: Version, policy: str, batch: str, message: str, *, replace: bool
     ) -> Intent:
         """Another version with the same variables and secrets."""
         base = self.base(environment)
-        revision = self._records.revision(environment.name, base)._replace(number=0, version=version)
+        revision = self._records.revision(environment.name, base)._replace(number=0, version=version.label)
         secrets = self._records.secrets(environment.name, base)
         given = {name: value for name, value in (("policy", policy), ("batch", batch)) if value}
         settings = Settings(environment.settings).with_changes(check_settings(given))
         changed = environment._replace(settings=settings.given)
-        return self._deployment(changed, "deploy", revision, secrets, message, replace=replace)
+        return self._deployment(changed, "deploy", revision, secrets, message, version, replace=replace)
 
     def rollback(self, environment: Environment, to: int, message: str) -> Intent:
         """The version, the variables and the secrets of an earlier revision."""
@@ -128,9 +149,6 @@ class Intents:
         new_variables.update(variables)
         new_secrets = {name: one for name, one in held.items() if name not in removed}
         new_secrets.update((one.name, one) for one in secrets)
-        both = sorted(set(new_variables) & {name for name, one in new_secrets.items() if not one.file})
-        if both:
-            raise InvalidInput(f"{both[0]} cannot be a variable and a secret at once", hint="remove one of them")
         if new_variables == revision.variables and new_secrets == held and environment.revision:
             return None
         files = {name: one.file for name, one in new_secrets.items()}
@@ -155,16 +173,18 @@ class Intents:
         revision: Revision,
         secrets: Sequence[Secret],
         message: str,
+        version: Version | None = None,
         *,
         replace: bool = False,
     ) -> Intent:
         from wherry.deploy.extension import parse_extension
         from wherry.deploy.hooks import phases
 
-        version = self._records.version(environment.application, revision.version)
+        check_given(revision.variables, revision.secrets)
+        version = version or self._records.version(environment.application, revision.version)
         self._check_images(version)
         extension = parse_extension(version.model)
-        self._check_hosts(environment.name, (route.host for route in extension.routes if route.host))
+        self._check_hosts(environment, extension)
         given, hooks = Settings(environment.settings), phases(version.model)
         wish = self._wish(environment)._replace(
             version=version.label,
@@ -190,12 +210,13 @@ class Intents:
                     hint="deploy a new version",
                 )
 
-    def _check_hosts(self, name: str, hosts: object) -> None:
+    def _check_hosts(self, environment: Environment, extension: Extension) -> None:
+        wanted = hosts_of(environment, extension)
         for other, section in self._parts.balancer.sections().items():
-            taken = {rule.host for rule in section.rules} if other != name else set()
-            for host in hosts:  # type: ignore[attr-defined]
-                if host in taken:
-                    raise Conflict(f"environment {other} has the host {host}", hint="it is under x-wherry.routes")
+            taken = {rule.host for rule in section.rules} if other != environment.name else set()
+            for host in (one for one in wanted if one in taken):
+                own = "choose another one with --host" if host == environment.host else "it is under x-wherry.routes"
+                raise Conflict(f"environment {other} has the host {host}", hint=own)
 
     # --- everything else
 

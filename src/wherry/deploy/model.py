@@ -19,7 +19,12 @@ __all__ = [
     "Instance",
     "Revision",
     "Version",
+    "check_host_name",
     "check_name",
+    "check_secret",
+    "check_variable",
+    "is_host_name",
+    "is_variable_name",
 ]
 
 STATUSES = ("Launching", "Updating", "Aborting", "Ready", "Terminating", "Terminated")
@@ -170,3 +175,36 @@ def check_name(kind: str, name: str) -> str:
         f"{name!r} is no name for an {kind}",
         hint=f"use up to {_LONGEST} small letters, digits and hyphens, beginning and ending with a letter or digit",
     )
+
+
+def is_host_name(text: str) -> bool:
+    """Whether it is a name that requests are for, in small letters and without a port (RFC 1123 section 2.1)."""
+    labels = text.split(".")
+    fine = all(one and len(one) < 64 and set(one) <= _LETTERS and "-" not in (one[0], one[-1]) for one in labels)
+    return fine and len(text) <= 253
+
+
+def check_host_name(host: str) -> str:
+    """`host`. Raises InvalidInput where no request could be for it."""
+    if is_host_name(host):
+        return host
+    raise InvalidInput(f"{host!r} is no host name", hint="write it without a scheme, port and path: shop.example.org")
+
+
+def is_variable_name(text: str) -> bool:
+    """Whether a variable of a process can be called so: without blanks, `=` and NUL."""
+    return bool(text) and not any(one in "=\0" or one.isspace() for one in text)
+
+
+def check_variable(name: str) -> str:
+    """`name`. Raises InvalidInput where no variable can be called so."""
+    if is_variable_name(name):
+        return name
+    raise InvalidInput(f"{name!r} is no name for a variable", hint="use letters, digits and '_'")
+
+
+def check_secret(name: str) -> str:
+    """`name`. Raises InvalidInput where no file below /run/secrets can be called so."""
+    if name not in ("", ".", "..") and "/" not in name and name.isprintable() and len(name.encode()) <= 255:
+        return name
+    raise InvalidInput(f"{name!r} is no name for a secret file", hint="it becomes a file below /run/secrets: no '/'")

@@ -31,6 +31,9 @@ class Contents(Protocol):
     def build(self, options: ProjectOptions, owner: str, progress: Sink, warn: Warn) -> Content:
         """The content of a version of a project; its images are kept for `owner`."""
 
+    def draft(self, options: ProjectOptions, warn: Warn) -> Content:
+        """What `build` would make of the project now, without images and secrets: nothing is built, fetched or run."""
+
     def missing(self, images: Iterable[str]) -> list[str]:
         """Those identifiers whose images are not here."""
 

@@ -294,7 +294,7 @@ def plan_rebuild(wish: Wish, members: Sequence[Member], first: int) -> Plan:
     draft = _Draft(wish, first)
     draft.add(EnsureBalancer())
     draft.end(members)
-    draft.add(EnsureAccessories(wish.revision, replace=True))
+    draft.add(EnsureAccessories(wish.revision, anew=True))
     draft.enter(draft.start(wish.size))
     return draft.settle()
 

@@ -12,7 +12,7 @@ from wherry.base.clock import system_clock
 from wherry.base.errors import Conflict, NotFound
 from wherry.deploy.history import History
 from wherry.deploy.journal import Journal
-from wherry.deploy.model import Application, Environment, Event, Instance, Revision, Version
+from wherry.deploy.model import Application, Environment, Event, Instance, Revision, Version, check_host_name
 from wherry.deploy.schema import COMPONENT, MIGRATIONS
 from wherry.deploy.secrets import Vault
 from wherry.deploy.target import Secret
@@ -125,8 +125,8 @@ class Records:
         """Raises NotFound with the label that was probably meant."""
         found = self._versions("application = ? AND label = ?", (application, label))
         if not found:
-            known = (one.label for one in self.versions(application))
-            raise _missing(f"version of application {application}", label, known)
+            known = [one.label for one in self.versions(application)]
+            raise NotFound(f"application {application} has no version {label}", hint=_near(label, known))
         return found[0]
 
     def versions(self, application: str) -> list[Version]:
@@ -189,7 +189,8 @@ class Records:
                 raise _taken(other)
 
     def check_host(self, host: str) -> None:
-        """Raises Conflict where an environment has the host."""
+        """Raises InvalidInput where it is none, Conflict where an environment has the host."""
+        check_host_name(host)
         for other in self.environments():
             if other.host == host:
                 raise Conflict(f"environment {other.name} has the host {host}", hint="choose another one with --host")
@@ -375,7 +376,11 @@ def _taken(other: Environment) -> Conflict:
 
 
 def _missing(kind: str, name: str, known: Iterable[str]) -> NotFound:
+    return NotFound(f"there is no {kind} {name}", hint=_near(name, known))
+
+
+def _near(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(name, list(known), 1, 0.6)
-    return NotFound(f"there is no {kind} {name}", hint=f"did you mean {near[0]}?" if near else "")
+    return f"did you mean {near[0]}?" if near else ""

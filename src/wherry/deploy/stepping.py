@@ -58,7 +58,7 @@ class Stepping(NamedTuple):
     def _ensure_accessories(self, step: steps.EnsureAccessories, task: str) -> None:
         del task
         wish = self.membership.accessory_wish(self._environment, step.revision)
-        changed = self.parts.target.ensure_accessories(wish, nobody, replace=step.replace)
+        changed = self.parts.target.ensure_accessories(wish, nobody, replace=step.replace, anew=step.anew)
         if changed:
             which = f"accessory {changed[0]} differs" if len(changed) == 1 else f"accessories {_and(changed)} differ"
             words = (

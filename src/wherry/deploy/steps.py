@@ -46,13 +46,16 @@ class EnsureBalancer(NamedTuple):
 
 
 class EnsureAccessories(NamedTuple):
-    """Have the stateful services of a revision run; changed ones are replaced only with `replace`."""
+    """Have the stateful services of a revision run; changed ones are replaced only with `replace`, all with `anew`."""
 
     revision: int
     replace: bool = False
+    anew: bool = False
 
     def describe(self) -> str:
         """As a sentence without its full stop."""
+        if self.anew:
+            return "Make the accessories anew, and keep their volumes"
         return "Have the accessories run" + (", replacing those that changed" if self.replace else "")
 
 

@@ -135,8 +135,13 @@ class Target(Protocol):
     def restart(self, environment: str, name: str, service: str = "") -> None:
         """Restart its containers in place."""
 
-    def ensure_accessories(self, wish: AccessoryWish, progress: Sink, *, replace: bool = False) -> list[str]:
-        """Run what is missing; replace what has changed only with `replace`, else name it in the answer."""
+    def ensure_accessories(
+        self, wish: AccessoryWish, progress: Sink, *, replace: bool = False, anew: bool = False
+    ) -> list[str]:
+        """Run what is missing; replace what has changed only with `replace`, else name it in the answer.
+
+        With `anew` the containers of all of them are replaced; volumes stay.
+        """
 
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:
         """Run it to its end; its exit code. It is gone afterwards, also where this process is killed meanwhile."""

@@ -67,9 +67,10 @@ def check_tls(
 
     Raises InvalidInput or Conflict where the setting `tls` cannot come true for these hosts.
     """
-    kind = Settings(environment.settings).text("tls")
+    settings = Settings(environment.settings)
+    kind = settings.text("tls")
     if kind == "off":
-        return ()
+        return ("redirect=on does nothing while tls=off",) if settings.on("redirect") else ()
     if not listener.https:
         raise Conflict(
             f"tls={kind}: the load balancer does not listen for https",

@@ -16,13 +16,14 @@ from wherry.base.values import NamedTuple
 from wherry.compose.adapter import WherryEngine
 from wherry.compose.building import BuildOptions, plan_images
 from wherry.compose.converging import ensure_images
-from wherry.compose.location import ProjectOptions
+from wherry.compose.location import ProjectOptions, project_name_of
 from wherry.compose.model import Project, Service
-from wherry.compose.project import load_project, without_unused
+from wherry.compose.project import load_project, project_name, without_unused
 from wherry.compose.readers import DiskSource
 from wherry.compose.requests import check_supported
 from wherry.deploy.cron import KEY as CRON
 from wherry.deploy.cron import parse_cron
+from wherry.deploy.extension import parse_extension
 from wherry.deploy.hooks import KEY as HOOKS
 from wherry.deploy.hooks import read_hooks, run_hooks
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     Warn = Callable[[str], None]
 
-__all__ = ["Content", "Versions"]
+__all__ = ["Content", "Versions", "application_name"]
 
 _WEB = "web"
 _PREBUILD_TIMEOUT = 3600.0
@@ -54,6 +55,21 @@ class Content(NamedTuple):
     revision: str = ""
 
 
+def application_name(options: ProjectOptions, warn: Warn = lambda _: None) -> str:
+    """What the application of the project here is called: as the project, with hyphens for underscores.
+
+    A directory with a Dockerfile and no Compose file gives its own name. Raises NotFound where there is neither.
+    """
+    try:
+        name = project_name(options, DiskSource(), warn)
+    except NotFound:
+        directory = _dockerfile_directory(options)
+        if not directory:
+            raise
+        name = project_name_of(os.path.realpath(directory))
+    return name.replace("_", "-").strip("-")
+
+
 class Versions:
     """Makes the contents of versions in one installation, and keeps their images."""
 
@@ -68,24 +84,30 @@ class Versions:
         built are built (what has not changed comes from the cache), others are fetched where they are not here. The
         owner's name begins with `store.leases.VERSION`.
         The project's `prebuild` hooks have run before its files are read.
-        Raises NotFound where there is neither file, OperationFailed where a hook fails.
+        Raises NotFound where there is neither file, OperationFailed where a hook fails; nothing is built where
+        the project says something that no environment could run.
         """
         hooks = self._prebuild(options, owner, progress, warn)
-        project = without_unused(_load(options, warn))
-        if not project.services:
-            raise InvalidInput("the project has no service", hint="is every one in a profile that is not active?")
-        jobs = _jobs(project)
-        for service in project.services.values():
-            for warning in (*check_supported(service), *_bound(service)):
-                warn(warning)
+        project, kept = _read_project(options, warn)
+        parse_extension(_model(project))
+        secrets = _secrets(project)
         names = [one.image_name(project.name) for one in project.services.values()]
         wanted = plan_images(project, self._engine.image_ids(names), build=True)
         building = BuildOptions(base_fallback=options.base_fallback)
         ensure_images(self._engine, project, wanted, progress, options=building)
         images = self._pin(project, owner)
-        kept = {HOOKS: hooks, CRON: jobs}
-        model = {**self._model(project, images), **{key: value for key, value in kept.items() if value}}
-        return Content(model, images, _secrets(project), revision(project.directory, project.environment))
+        model = self._pinned({**_model(project), **({HOOKS: hooks} if hooks else {}), **kept}, images)
+        return Content(model, images, secrets, revision(project.directory, project.environment))
+
+    def draft(self, options: ProjectOptions, warn: Warn = lambda _: None) -> Content:
+        """What `build` would make of the project now, without images: nothing is built, fetched or run.
+
+        Raises what the project's files make `build` raise.
+        """
+        hooks = read_hooks(_load(options, lambda _: None).directory, warn)
+        project, kept = _read_project(options, warn)
+        model = {**_model(project), **({HOOKS: hooks} if hooks else {}), **kept}
+        return Content(model, {}, {}, revision(project.directory, project.environment))
 
     def _prebuild(self, options: ProjectOptions, owner: str, progress: Sink, warn: Warn) -> dict[str, dict[str, str]]:
         """Run the hooks that come before images are built; all hooks of the project."""
@@ -116,25 +138,44 @@ class Versions:
         """Let go of a version's images; they go with the next prune unless something else needs them."""
         self._engine.opened().store.leases.unpin(owner)
 
-    def _model(self, project: Project, images: dict[str, str]) -> dict[str, Any]:
-        services = {name: {**one.config, "image": images[name]} for name, one in project.services.items()}
-        for name, config in services.items():
-            config.pop("build", None)
-            if "ports" not in config and project.services[name].get("x-from-dockerfile"):
+    def _pinned(self, model: dict[str, Any], images: dict[str, str]) -> dict[str, Any]:
+        for name, config in model["services"].items():
+            config["image"] = images[name]
+            if "ports" not in config and config.get("x-from-dockerfile"):
                 config["ports"] = self._exposed(images[name])
-        return {
-            "services": services,
-            "networks": project.networks,
-            "volumes": project.volumes,
-            "secrets": {name: {} for name in project.secrets},
-            "configs": {name: _content(name, one, project) for name, one in project.configs.items()},
-            **{name: one for name, one in project.extensions.items() if name not in (HOOKS, CRON)},
-        }
+        return model
 
     def _exposed(self, image_id: str) -> list[dict[str, Any]]:
         engine = self._engine.opened()
         exposed = sorted(engine.images.config(engine.images.resolve(image_id)).config.exposed_ports or ())
         return [{"target": int(one.partition("/")[0])} for one in exposed if not one.endswith("/udp")][:1]
+
+
+def _read_project(options: ProjectOptions, warn: Warn) -> tuple[Project, dict[str, Any]]:
+    """The project, and what its model holds besides (its jobs). Raises InvalidInput where nothing would run."""
+    project = without_unused(_load(options, warn))
+    if not project.services:
+        raise InvalidInput("the project has no service", hint="is every one in a profile that is not active?")
+    jobs = _jobs(project)
+    for service in project.services.values():
+        for warning in (*check_supported(service), *_bound(service)):
+            warn(warning)
+    return project, {CRON: jobs} if jobs else {}
+
+
+def _model(project: Project) -> dict[str, Any]:
+    """All that the project's files say, without how images are built."""
+    services = {name: dict(one.config) for name, one in project.services.items()}
+    for config in services.values():
+        config.pop("build", None)
+    return {
+        "services": services,
+        "networks": project.networks,
+        "volumes": project.volumes,
+        "secrets": {name: {} for name in project.secrets},
+        "configs": {name: _content(name, one, project) for name, one in project.configs.items()},
+        **{name: one for name, one in project.extensions.items() if name not in (HOOKS, CRON)},
+    }
 
 
 @contextmanager
@@ -153,8 +194,8 @@ def _load(options: ProjectOptions, warn: Warn) -> Project:
     try:
         return load_project(options, DiskSource(), warn)
     except NotFound:
-        directory = os.path.join(options.cwd, options.directory)
-        if options.files or not os.path.isfile(f"{directory}/Dockerfile"):
+        directory = _dockerfile_directory(options)
+        if not directory:
             raise
     build = {"context": directory, "dockerfile": "Dockerfile"}
     service = Service(
@@ -163,6 +204,12 @@ def _load(options: ProjectOptions, warn: Warn) -> Project:
     )
     network = {"default": {"name": "default"}}
     return Project("web", directory, (), {_WEB: service}, network, {}, {}, {}, dict(options.environment))
+
+
+def _dockerfile_directory(options: ProjectOptions) -> str:
+    """The directory whose Dockerfile is the whole project where there is no Compose file; empty where there is none."""
+    directory = os.path.join(options.cwd, options.directory)
+    return "" if options.files or not os.path.isfile(f"{directory}/Dockerfile") else directory
 
 
 def _image_name(directory: str) -> str:
@@ -205,7 +252,10 @@ def _secrets(project: Project) -> dict[str, str]:
 
 def _read(key: str, source: dict[str, Any], project: Project) -> str:
     if source.get("file"):
-        return DiskSource().read(source["file"])
+        try:
+            return DiskSource().read(source["file"])
+        except NotFound as error:
+            raise NotFound(f"{key}: {error.message}") from None
     if source.get("environment"):
         value = project.environment.get(source["environment"])
         if value is None:

@@ -39,7 +39,7 @@ _KILL = 5_000_000_000  # nanoseconds that a killed check may take to end until t
 
 def write_check(bundle: str, runtime: Sequence[str], check: HealthCheck, process: dict[str, Any]) -> None:
     """Put what the monitor needs into the bundle; `runtime` is the beginning of the OCI runtime's command line."""
-    atomic_write(f"{bundle}/health-process.json", json.dumps(process).encode(), durable=False)
+    atomic_write(f"{bundle}/health-process.json", json.dumps(process).encode(), mode=0o600, durable=False)
     known = {"runtime": list(runtime), "check": check._asdict()}
     atomic_write(f"{bundle}/health.json", json.dumps(known).encode(), durable=False)
 

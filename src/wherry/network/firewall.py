@@ -158,16 +158,19 @@ def _has_legacy_rules() -> bool:
 
 
 def _pass_firewalls(bridges: Sequence[Bridge]) -> bool:
-    """Whether anything had to be changed."""
+    """Whether anything had to be changed. What others change meanwhile is looked at anew, some times."""
     iptables = find("iptables")
     if iptables is None:
         return False
     from wherry.network.foreign import changes
 
-    needed = changes(_listing(iptables), bridges)
-    for change in needed:
-        run((iptables, "-w", *change.split()))
-    return bool(needed)
+    changed = False
+    for left in reversed(range(_ATTEMPTS)):
+        needed = changes(_listing(iptables), bridges)
+        changed = changed or bool(needed)
+        if all(run((iptables, "-w", *change.split()), check=not left).status == 0 for change in needed):
+            break
+    return changed
 
 
 def _close_firewalls(name: str) -> None:

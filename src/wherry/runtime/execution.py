@@ -36,7 +36,7 @@ def execute(
     import subprocess
 
     name = f"{runtime.bundle(container_id)}/exec-{os.getpid()}-{os.urandom(3).hex()}"
-    atomic_write(f"{name}.json", json.dumps(process).encode(), durable=False)
+    atomic_write(f"{name}.json", json.dumps(process).encode(), mode=0o600, durable=False)
     arguments = ["--log", f"{name}.log", "--log-format", "json", "exec", "--process", f"{name}.json"]
     arguments += ["--detach"] if detached else []
     nothing = subprocess.DEVNULL

@@ -100,7 +100,7 @@ class OciRuntime:
 
     def write_bundle(self, container_id: str, spec: dict[str, Any]) -> None:
         """Put the runtime configuration where `create` reads it."""
-        atomic_write(f"{self.bundle(container_id)}/config.json", encode(spec).encode(), durable=False)
+        atomic_write(f"{self.bundle(container_id)}/config.json", encode(spec).encode(), mode=0o600, durable=False)
 
     def monitor_command(self, launch: Launch) -> tuple[str, ...]:
         """conmon's command line."""

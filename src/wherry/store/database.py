@@ -5,6 +5,7 @@ from __future__ import annotations
 # `sqlite3` and `threading.local` without what their packages load besides, which no command needs.
 import _sqlite3 as sqlite3
 import os
+import stat
 from _thread import _local, allocate_lock
 from _weakref import ref
 
@@ -94,11 +95,34 @@ class _Write:
             raise _unusable(self._path, error) from None
 
 
+def _keep_private(path: str) -> None:
+    """Nobody but its owner reads the database, for it holds what containers are given; SQLite makes its journal alike.
+
+    No descriptor of the file is opened: closing one would take the locks away that this process's connections hold.
+    """
+    try:
+        os.mknod(path, stat.S_IFREG | 0o600)
+    except FileExistsError:
+        found = os.stat(path)
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid():
+            for name in (f"{path}-wal", f"{path}-shm", path):
+                _make_private(name)
+    except OSError:
+        pass  # SQLite says it better
+
+
+def _make_private(path: str) -> None:
+    try:
+        os.chmod(path, 0o600)
+    except FileNotFoundError:
+        pass
+
+
 class Database:
     """Opened when first used, by each thread for itself: a connection's transaction belongs to one thread alone.
 
     Upper floors register their own tables with `migrate`. With `durable`, a transaction that has ended survives a power
-    cut.
+    cut. Its files are for their owner alone.
     """
 
     def __init__(self, path: str, *, durable: bool = False) -> None:
@@ -123,6 +147,7 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         os.makedirs(os.path.dirname(self._path), mode=0o711, exist_ok=True)
+        _keep_private(self._path)
         try:
             connection = sqlite3.connect(
                 self._path, timeout=_BUSY_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,19 @@ def test_wrong_flags_are_125(wherry):
     assert "unknown flag: --nope" in done.err
     assert wherry("run", check=False).returncode == 1
     assert wherry("run", "no-such-image-here", check=False).returncode == 125
+
+
+def test_what_a_container_is_given_is_read_by_its_owner_alone(wherry, name):
+    wherry("run", "-d", "--name", name, "-e", "TOKEN=for-no-other-eyes", "--health-cmd", "true", "tiny", "sleep", "99")
+    found = [
+        path
+        for place in (wherry.root, wherry.run)
+        for path in Path(place).rglob("*")
+        if path.is_file() and path.name != "netns"
+    ]
+    held = [path for path in found if b"for-no-other-eyes" in path.read_bytes()]
+    assert {path.name for path in held} >= {"config.json", "health-process.json"}
+    assert [path for path in held if path.stat().st_mode & 0o077] == []
 
 
 def test_environment_user_directory_and_hostname(wherry):

@@ -84,7 +84,10 @@ def test_from_a_directory_to_two_instances_to_nothing(shop):
     assert health["Requests"] >= 20
     assert health["Percent2xx"] == "100%"
 
+    assert "Version v1 runs on shop already" in shop("deploy")
     shop.project("two")
+    assert "with version v2" in shop("deploy", "--dry-run")
+    assert [one["Label"] for one in shop.rows("app", "versions", "shop")] == ["v1"]
     plan = shop("deploy", "--dry-run", "--version", "v1", "shop")
     assert plan.startswith("1. ")
     assert shop.told("shop") == {("one", "hi", "", "")}

@@ -551,6 +551,19 @@ def test_a_port_that_is_taken_is_named(layout, balancer, tmp_path):
         assert not other.running()
 
 
+def test_it_goes_on_where_it_is_while_another_has_the_port_that_it_is_to_move_to(balancer, listener, backends, layout):
+    balancer.apply(section(server(backends[0])))
+    before = process(layout)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        moved = HAProxy(layout, Listener("127.0.0.1", taken.getsockname()[1], 0))
+        with pytest.raises(Conflict, match="cannot listen on port"):
+            moved.ensure()
+    assert process(layout) == before
+    assert get(listener.http)[1] == "i-1"
+
+
 def test_stopped_and_started_elsewhere_it_knows_its_sections(balancer, listener, backends, layout):
     balancer.apply(section(server(backends[0])))
     balancer.stop()

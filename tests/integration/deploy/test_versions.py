@@ -2,11 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 
 import pytest
 
-from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed
+from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed, WherryError
 from wherry.base.paths import Layout
 from wherry.base.progress import Finished, Output, nobody
 from wherry.compose.location import ProjectOptions
@@ -73,6 +74,29 @@ def test_images_stay_until_the_version_lets_go(versions, tmp_path, wherry):
     versions.release(f"{VERSION}shop/v7")
     wherry("image", "prune", "-f")
     assert versions.missing([image]) == [image]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("services: {web: {build: .}}\nx-wherry: {routs: []}", "did you mean routes"),
+        ("services: {web: {build: ., secrets: [s]}}\nsecrets: {s: {file: nope}}", "secrets.s: open .*nope"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_built(versions, tmp_path, text, words):
+    write(tmp_path, compose_yaml=text, Dockerfile="FROM tiny\nRUN echo built\n")
+    events = []
+    with pytest.raises(WherryError) as found:
+        build(versions, tmp_path, "v1", events.append)
+    assert re.search(words, f"{found.value.message} {found.value.hint}")
+    assert events == []
+
+
+def test_a_draft_is_what_would_be_built_without_images(versions, tmp_path):
+    write(tmp_path, compose_yaml=COMPOSE, motto_txt="be kind", key="s3cret", Dockerfile="FROM nowhere/nothing:1\n")
+    draft = versions.draft(ProjectOptions({"TOKEN": "t0k"}, str(tmp_path)))
+    assert draft.model["x-wherry"] == {"release": "true"}
+    assert (draft.images, draft.secrets) == ({}, {})
 
 
 def test_a_directory_without_files_is_refused(versions, tmp_path):

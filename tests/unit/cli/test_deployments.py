@@ -1,5 +1,6 @@
 """The command line of deployments: on real records, and on fakes of everything else."""
 
+import io
 import json
 import os
 import pwd
@@ -203,6 +204,9 @@ def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_pat
     assert read["shop/i-249/web.log"] == b"2001-09-09T01:46:40Z out more\n"
 
 
+NEW = ["env", "create", "new", "--from", "v1", "--app", "shop"]
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -213,7 +217,19 @@ def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_pat
         (["env", "set", "shop", "--env", "NAME"], "NAME=VALUE"),
         (["env", "scale", "shop", "many"], "no count"),
         (["env", "terminate", "nosuch", "-y"], "no environment nosuch"),
-        (["deploy", "shop", "--dry-run"], "makes no version"),
+        (["deploy", "shop", "--version", "v1", "--policy", "fast"], "there is no policy fast"),
+        (["deploy", "shop", "--batch", "x"], "batch=x"),
+        ([*NEW, "--host", "not a host"], "no host name"),
+        ([*NEW, "--host", "x:80"], "no host name"),
+        ([*NEW, "-e", "A B=c"], "no name for a variable"),
+        ([*NEW, "--secret-file", "a/b=/dev/null"], "no name for a"),
+        ([*NEW, "--secret-file", "..=/dev/null"], "no name for a"),
+        ([*NEW, "-e", "A=1", "--secret", "A=/dev/null"], "A cannot be a variable and a secret at once"),
+        ([*NEW, "--secret", "A=/dev/null", "--secret-file", "A=/dev/null"], "the secret A is given twice"),
+        ([*NEW, "--secret", "A=-", "--secret-file", "B=-"], "standard input is read once"),
+        (["app", "delete", "shop:"], "which version?"),
+        (["app", "delete", ":v1"], "which application?"),
+        (["app", "delete", "shop:v9"], "application shop has no version v9"),
         (["deploy", "shop", "--version", "v1", "--profile", "x"], "--profile is for a new one"),
         (["deploy", "--base-fallback", "some"], "none or distro"),
         (["env", "create", "new", "--from", "v1", "--label", "x"], "--label is for a new version"),
@@ -227,6 +243,63 @@ def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_pat
 def test_what_is_refused_says_why(parts, argv, words, capsys):
     assert main(argv) != 0
     assert words in capsys.readouterr().err
+
+
+def project(directory, text='services: {web: {image: web, ports: ["80"]}}'):
+    directory.mkdir()
+    (directory / "compose.yaml").write_text(text)
+    return directory
+
+
+def test_a_dry_run_plans_what_would_be_made_here(parts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(project(tmp_path / "shop"))
+    assert main(["env", "create", "new", "--dry-run", "--min", "2"]) == 0
+    told = capsys.readouterr()
+    assert "Version v3: built from here" in told.err
+    assert "Start instance i-2 with version v3" in told.out
+    Environments(parts, "me").create("shop", "shop", "v1")
+    assert main(["deploy", "--dry-run", "--label", "next"]) == 0
+    assert "with version next" in capsys.readouterr().out
+    assert [one.label for one in parts.records.versions("shop")] == ["v2", "v1"]
+    (tmp_path / "shop/compose.yaml").write_text("services: {web: {image: web}}\nx-wherry: {routs: []}")
+    assert main(["deploy", "--dry-run"]) == 1
+    assert "did you mean routes?" in capsys.readouterr().err
+
+
+def test_a_project_can_come_from_standard_input(parts, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(project(tmp_path / "elsewhere"))
+    monkeypatch.setattr("sys.stdin", io.StringIO('{name: shop, services: {web: {image: web, ports: ["80"]}}}'))
+    assert main(["env", "create", "new", "-f", "-", "--dry-run"]) == 0
+    assert "Start instance i-1 with version v3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["compose.yaml", "Dockerfile"])
+def test_an_application_is_named_as_its_directory(parts, tmp_path, monkeypatch, capsys, file):
+    (tmp_path / "My_Shop").mkdir()
+    text = {"Dockerfile": "FROM scratch\nEXPOSE 80\n", "compose.yaml": "services: {web: {image: web}}"}[file]
+    (tmp_path / "My_Shop" / file).write_text(text)
+    monkeypatch.chdir(tmp_path / "My_Shop")
+    assert main(["deploy"]) == 1
+    assert "application my-shop has no environment" in capsys.readouterr().err
+    assert main(["env", "create", "new", "--dry-run"]) == 0
+    assert "Start instance i-1 with version v1" in capsys.readouterr().out
+
+
+def test_logs_of_what_never_was_are_refused(parts, capsys):
+    Environments(parts, "me").create("shop", "shop", "v1")
+    assert main(["env", "logs", "shop"]) == 0
+    assert main(["env", "logs", "shop", "--instance", "i-99", "--service", "webb"]) == 1
+    assert "shop has no logs of i-99 and webb" in capsys.readouterr().err
+
+
+def test_a_version_without_routes_has_no_address(parts, tmp_path, monkeypatch, capsys):
+    parts.versions.models["/project"] = {"services": {"web": {"image": "web"}}}
+    said = []
+    Applications(parts).add_version("shop", ProjectOptions({}, "/project"), label="idle", warn=said.append)
+    assert said == ["no service publishes a port, and x-wherry.routes says nothing: no requests lead to this version"]
+    Environments(parts, "me").create("shop", "shop", "idle")
+    assert main(["env", "open", "shop"]) == 1
+    assert "shop has no address" in capsys.readouterr().err
 
 
 def test_the_only_environment_of_an_application(parts):

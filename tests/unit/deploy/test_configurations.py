@@ -45,7 +45,9 @@ def test_all_settings_are_told_with_what_they_mean():
 
 
 names = st.text(
-    st.characters(blacklist_characters="=\0", blacklist_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=40
+    st.characters(blacklist_characters="=\0", blacklist_categories=("Cs", "Cc", "Zl", "Zp", "Zs")),
+    min_size=1,
+    max_size=40,
 )
 texts = st.text(st.characters(blacklist_categories=("Cs",)))
 

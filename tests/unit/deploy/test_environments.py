@@ -114,6 +114,65 @@ def test_a_first_version_that_fails_leaves_an_environment_without_one(house):
     assert house.served() == {"v2": 2}
 
 
+def test_an_equal_version_is_found_again(tmp_path):
+    house = House(tmp_path)
+
+    def take(label="", **extra):
+        house.parts.versions.models["/project"] = model(**extra)
+        options = ProjectOptions({}, "/project")
+        return house.applications.add_version("shop", options, label=label, reuse=True).label
+
+    assert [take(), take(), take(release="x"), take()] == ["v1", "v1", "v2", "v1"]
+    assert house.parts.versions.kept == {"version:shop/v1", "version:shop/v2"}
+    assert [take("named"), take()] == ["named", "named"]
+    house.parts.versions.secrets = {"token": "1"}
+    assert [take(), take()] == ["v3", "v3"]
+    house.parts.versions.secrets = {"token": "2"}
+    assert take() == "v4"
+
+
+def test_what_runs_is_deployed_anew_only_where_that_is_asked_for(tmp_path):
+    house = House(tmp_path)
+    house.create()
+    outcome = house.environments.deploy("shop", "v1", anew=False)
+    assert outcome.said == "Version v1 runs on shop already: nothing had to be done."
+    assert outcome.operation is None
+    assert house.environments.deploy("shop", "v1", anew=False, replace_accessories=True).operation is not None
+    assert house.environments.deploy("shop", "v1").operation is not None
+    house.world.sick.add(house.version(release="x"))
+    house.environments.configure("shop", settings={"rollback": "off"})
+    with pytest.raises(OperationFailed):
+        house.environments.deploy("shop", "v2", anew=False)
+    assert house.environments.deploy("shop", "v1", anew=False).operation is not None, "both versions were there"
+
+
+def test_a_host_that_another_environment_has_is_refused_before_anything_is_done(tmp_path):
+    house = House(tmp_path)
+    routed = house.version(routes=[{"service": "web"}, {"service": "web", "host": "www.example.org"}])
+    for name, version in (("a", house.version()), ("shop", routed), ("z", house.version())):
+        house.create(name, version)
+    with pytest.raises(Conflict, match=r"environment shop has the host www\.example\.org"):
+        house.create("other", routed)
+    with pytest.raises(Conflict, match=r"environment shop has the host www\.example\.org"):
+        house.environments.create("other", "shop", "v2", host="www.example.org")
+    assert [one.name for one in house.environments.all()] == ["a", "shop", "z"]
+
+
+def test_an_environment_whose_launch_was_cut_off_is_terminated_without_waiting_for_it(tmp_path):
+    house = House(tmp_path)
+    house.world.sick.add(house.version())
+    house.world.kill_at, house.world.kill_after = 4, True
+    with pytest.raises(Killed):
+        house.create(version="v1")
+    assert house.parts.target.instances["shop"]
+    house.world.kill_at = -1
+    before = house.parts.clock()
+    house.environments.terminate("shop")
+    assert house.environments.get("shop").terminated
+    assert house.parts.clock() - before < 60e9
+    assert house.results() == [(1, "deploy", "aborted")]
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_version_replaces_another(shop, policy):
     began = shop.changes

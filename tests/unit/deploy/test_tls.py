@@ -175,6 +175,11 @@ def test_without_https_nothing_but_off_can_be_set(layout):
             check_tls(layout, environment(kind), ("x",), Listener(), 0)
 
 
+def test_a_redirect_to_nothing_is_told(layout):
+    without = environment()._replace(settings={"redirect": "on"})
+    assert check_tls(layout, without, ["shop.localhost"], BOTH, 0) == ("redirect=on does nothing while tls=off",)
+
+
 def test_what_cannot_come_true_is_said_when_it_is_set(layout):
     def check(kind, *hosts):
         return check_tls(layout, environment(kind), hosts, BOTH, NOW.timestamp())

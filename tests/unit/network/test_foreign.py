@@ -1,4 +1,10 @@
+import os
+
+import pytest
+
+from wherry.base.errors import ProgramFailed
 from wherry.network.bridge import Bridge
+from wherry.network.firewall import _pass_firewalls
 from wherry.network.foreign import changes, rules_of
 
 OURS = Bridge("wherry0", "10.64.0.0/20", "10.64.0.1")
@@ -74,3 +80,37 @@ def test_all_that_was_added_is_found_again():
     listing = settled(DOCKER.replace("INPUT ACCEPT", "INPUT DROP"), [OURS._replace(names=True)])
     assert len(rules_of(listing, "wherry0")) == 5
     assert rules_of(listing, "wherry1") == []
+
+
+IPTABLES = """#!/bin/sh
+shift
+echo "$*" >>"$0.log"
+if [ "$1" != -S ]; then
+  [ -e "$0.moved" ] && exit 0
+  touch "$0.moved"
+  echo "Index of insertion too big." >&2
+  exit 1
+fi
+echo "-N DOCKER-USER"
+[ -e "$0.moved" ] || echo "-A DOCKER-USER -s 10.0.0.1/32 -j ACCEPT"
+echo "-A DOCKER-USER -j RETURN"
+"""
+
+
+def test_rules_that_others_change_meanwhile_are_looked_at_anew(tmp_path, monkeypatch):
+    program = tmp_path / "iptables"
+    program.write_text(IPTABLES)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert _pass_firewalls([OURS])
+    inserted = [line for line in (tmp_path / "iptables.log").read_text().splitlines() if line.startswith("-I")]
+    assert [line.split()[2] for line in inserted] == ["2", "1", "1"]
+
+
+def test_rules_that_cannot_be_put_in_are_an_error(tmp_path, monkeypatch):
+    program = tmp_path / "iptables"
+    program.write_text("#!/bin/sh\n[ $2 = -S ] && echo -N DOCKER-USER || exit 4\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(ProgramFailed):
+        _pass_firewalls([OURS])

@@ -122,3 +122,20 @@ def test_a_forked_child_leaves_the_connections_of_other_threads_alone(tmp_path):
     connections[0].execute("SELECT 1")
     end.set()
     thread.join()
+
+
+def modes(directory):
+    return {name: os.stat(directory / name).st_mode & 0o777 for name in os.listdir(directory)}
+
+
+def test_nobody_but_its_owner_reads_it(tmp_path):
+    path = tmp_path / "state.db"
+    database = Database(str(path))
+    database.migrate("facts", (TABLE,))
+    assert set(modes(tmp_path).values()) == {0o600}
+    assert "state.db-wal" in modes(tmp_path)
+    for name in os.listdir(tmp_path):
+        os.chmod(tmp_path / name, 0o644)
+    with Database(str(path)).read() as connection:
+        assert list(connection.execute("SELECT value FROM facts")) == []
+    assert set(modes(tmp_path).values()) == {0o600}

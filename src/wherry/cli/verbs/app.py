@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wherry.base.clock import rfc3339, system_clock
 from wherry.cli.deploying import FORMAT, QUIET, carry_out, parts
-from wherry.cli.flags import Command, Flag
+from wherry.cli.flags import Command, Flag, Misuse
 from wherry.cli.group import dispatch
 from wherry.cli.output import ago, print_list
 
@@ -62,7 +62,11 @@ def _delete(argv: list[str]) -> int:
     )
     usage = "[OPTIONS] APPLICATION[:VERSION]"
     parsed = Command("wherry app delete", usage, summary, flags, least=1, most=1).parse(argv)
-    application, _, label = parsed.args[0].partition(":")
+    application, colon, label = parsed.args[0].partition(":")
+    if not application:
+        raise Misuse("which application? It is written APPLICATION:VERSION")
+    if colon and not label:
+        raise Misuse(f"which version? All of {application} goes where no colon follows it")
     if label:
         _applications().remove_version(application, label)
     elif code := _terminate(application, volumes=parsed["volumes"]) if parsed["force"] else 0:

@@ -8,16 +8,19 @@ from wherry.cli.deploying import (
     NO_WAIT,
     PROJECT_FLAGS,
     carry_out,
+    draft_version,
     make_version,
     only_environment,
     opened,
     parts,
+    project_application,
 )
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.cli.flags import Parsed
+    from wherry.deploy.environments import Outcome
     from wherry.deploy.parts import Parts
 
 __all__ = ["run"]
@@ -28,6 +31,7 @@ _FLAGS = (
     Flag("app", "str", "Application, where no environment is named (default: the project's name)"),
     Flag("batch", "str", "How many instances a rolling deployment replaces at once, this time (2, or 30%)"),
     NO_WAIT,
+    Flag("force", "bool", "Deploy anew what runs already"),
     Flag("policy", "str", "How the version replaces the other, this time"),
     Flag("replace-accessories", "bool", "Replace accessories whose definition has changed"),
     Flag("version", "str", "Deploy this version instead of making one"),
@@ -41,8 +45,9 @@ def run(argv: list[str]) -> int:
 
     if parsed["version"] and parsed.given & MAKING:
         raise InvalidInput(f"--version deploys what was made before; --{min(parsed.given & MAKING)} is for a new one")
-    if parsed["dry-run"] and not parsed["version"]:
-        raise InvalidInput("--dry-run makes no version", hint="name one: `wherry app versions` lists them")
+    from wherry.deploy.settings import check_settings
+
+    check_settings({name: parsed[name] for name in ("policy", "batch") if name in parsed.given})
     return _deploy(parts(), parsed)
 
 
@@ -54,34 +59,38 @@ def _deploy(given: Parts, parsed: Parsed) -> int:
     from wherry.base.progress import nobody
 
     environments = opened(given, nobody)
-    name = parsed.args[0] if parsed.args else only_environment(environments, parsed["app"] or _project_name(parsed))
+    name = (
+        parsed.args[0] if parsed.args else only_environment(environments, parsed["app"] or project_application(parsed))
+    )
     try:
         environment = environments.get(name)
     except NotFound as error:
         raise NotFound(error.message, hint=error.hint or f"`wherry env create {name}` makes it") from None
     if environment.terminated:
         raise Conflict(f"environment {name} is terminated", hint=f"`wherry env restore {name}` brings it back")
-    version = parsed["version"] or make_version(given, environment.application, parsed)
+    make = draft_version if parsed["dry-run"] else make_version
+    version = parsed["version"] or make(given, environment.application, parsed)
     return carry_out(
         name,
-        lambda facade: facade.deploy(
-            name,
-            version,
-            policy=parsed["policy"],
-            batch=parsed["batch"],
-            message=parsed["message"],
-            replace_accessories=parsed["replace-accessories"],
-            dry_run=parsed["dry-run"],
+        lambda facade: _hinted(
+            facade.deploy(
+                name,
+                version,
+                policy=parsed["policy"],
+                batch=parsed["batch"],
+                message=parsed["message"],
+                replace_accessories=parsed["replace-accessories"],
+                anew=parsed["force"] or bool(parsed["version"]),
+                dry_run=parsed["dry-run"],
+            )
         ),
         wait=not parsed["no-wait"],
         given=given,
     )
 
 
-def _project_name(parsed: Parsed) -> str:
-    from wherry.cli.composing import warn
-    from wherry.cli.deploying import project_options
-    from wherry.compose.project import project_name
-    from wherry.compose.readers import DiskSource
-
-    return project_name(project_options(parsed), DiskSource(), warn)
+def _hinted(outcome: Outcome) -> Outcome:
+    """Where nothing had to be done, with what does it all the same."""
+    if not outcome.said or outcome.operation is not None:
+        return outcome
+    return outcome._replace(said=f"{outcome.said} `wherry deploy --force {outcome.environment}` deploys it anew.")

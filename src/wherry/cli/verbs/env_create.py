@@ -9,11 +9,12 @@ from wherry.cli.deploying import (
     PROJECT_FLAGS,
     VALUE_FLAGS,
     carry_out,
+    draft_version,
     issue_where_wanted,
     make_version,
     pairs,
     parts,
-    project_options,
+    project_application,
     read_secrets,
 )
 from wherry.cli.flags import Command, Flag
@@ -22,7 +23,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wherry.cli.flags import Parsed
     from wherry.deploy.parts import Parts
     from wherry.deploy.target import Secret
 
@@ -48,23 +48,24 @@ def run(argv: list[str]) -> int:
     summary = "Make an environment that runs the project here"
     parsed = Command("wherry env create", "[OPTIONS] NAME", summary, _FLAGS, least=1, most=1).parse(argv[1:])
     from wherry.base.errors import InvalidInput
+    from wherry.deploy.intents import check_given
     from wherry.deploy.model import check_name
     from wherry.deploy.settings import parse_assignments
 
     name = check_name("environment", parsed.args[0])
-    if parsed["dry-run"] and not parsed["from"]:
-        raise InvalidInput("--dry-run makes no version", hint="name one with --from")
     if parsed["from"] and parsed.given & MAKING:
         raise InvalidInput(f"--from takes what was made before; --{min(parsed.given & MAKING)} is for a new version")
     short = [f"{key}={parsed[key]}" for key in ("policy", "min", "max") if key in parsed.given]
     settings = parse_assignments([*parsed["set"], *short])
     variables, secrets = pairs(parsed["env"], "a variable"), read_secrets(parsed["secret"], parsed["secret-file"])
-    application, given = parsed["app"] or _project_name(parsed), parts()
+    check_given(variables, {one.name: one.file for one in secrets})
+    application, given = check_name("application", parsed["app"] or project_application(parsed)), parts()
     given.records.check_free(name)
     given.records.check_host(parsed["host"].lower() or f"{name}.localhost")
     if parsed["config"]:
         settings, variables = _begin_with(given, application, parsed["config"], settings, variables, secrets)
-    version = parsed["from"] or make_version(given, application, parsed)
+    make = draft_version if parsed["dry-run"] else make_version
+    version = parsed["from"] or make(given, application, parsed)
     code = carry_out(
         name,
         lambda facade: facade.create(
@@ -106,11 +107,3 @@ def _begin_with(
             flag = "--secret-file" if file else "--secret"
             raise InvalidInput(f"{title} needs the secret {name}", hint=f"give it: {flag} {name}=FILE")
     return {**(saved.settings or {}), **settings}, {**(saved.variables or {}), **variables}
-
-
-def _project_name(parsed: Parsed) -> str:
-    from wherry.cli.composing import warn
-    from wherry.compose.project import project_name
-    from wherry.compose.readers import DiskSource
-
-    return project_name(project_options(parsed), DiskSource(), warn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from wherry.base.errors import InvalidInput, UsageError
+from wherry.base.errors import InvalidInput, NotFound, UsageError
 from wherry.base.progress import nobody
 from wherry.cli.deploying import opened, parts
 from wherry.cli.flags import Command, Flag
@@ -55,9 +55,14 @@ def _logs(argv: list[str]) -> int:
         count = write_bundle(parsed["output"], parsed.args[0], lines)
         print(f"{parsed['output']}: {count} log{'' if count == 1 else 's'}")
         return 0
+    said = False
     for line in lines:
+        said = True
         sys.stdout.buffer.write(shown(line))
         sys.stdout.buffer.flush()
+    chosen = [*parsed["instance"], *parsed["service"]]
+    if chosen and not said and tail != "0":
+        raise NotFound(f"{parsed.args[0]} has no logs of {' and '.join(chosen)}")
     return 0
 
 
@@ -80,7 +85,10 @@ def _open(argv: list[str]) -> int:
     summary = "Print an environment's address, and on a desktop show it in the browser"
     parsed = Command("wherry env open", "NAME", summary, (), least=1, most=1).parse(argv)
     environments = opened(parts(), nobody)
-    url = environments.url(environments.get(parsed.args[0]))
+    environment = environments.get(parsed.args[0])
+    if environment.revision and not environments.extension(environment).routes:
+        raise NotFound(f"{environment.name} has no address: version {environment.version} has no routes")
+    url = environments.url(environment)
     print(url, flush=True)
     if sys.stdout.isatty() and any(os.environ.get(name) for name in _DESKTOP):
         import webbrowser

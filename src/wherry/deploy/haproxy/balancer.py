@@ -54,6 +54,7 @@ class HAProxy:
         """Run it; see the contract. The base image is built where it is missing."""
         with self._lock():
             applied, setting = self._records.load(), self._setting()
+            self._check_move()
             self._records.save_setting(setting)
             self._records.save(applied, files(applied, setting))
             atomic_write(self._expected, b"")
@@ -66,6 +67,14 @@ class HAProxy:
             if not started:
                 self._synchronize(applied, setting)
         return self._listener
+
+    def _check_move(self) -> None:
+        """Raises Conflict where it runs and could not be had where it is wanted: it goes on where it is then."""
+        from wherry.deploy.haproxy.container import check_ports
+
+        noted = self._records.load_setting()
+        if noted is not None and noted.listener != self._listener and self._admin.answers():
+            check_ports(self._listener, (noted.listener.http, noted.listener.https))
 
     def apply(self, *sections: Section) -> None:
         """Make these sections hold. What is saved holds after a restart; then HAProxy is changed to it."""

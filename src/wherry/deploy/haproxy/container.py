@@ -10,6 +10,8 @@ from wherry.deploy.haproxy.configuration import FILES, LIVE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wherry.base.paths import Layout
     from wherry.base.progress import Sink
     from wherry.deploy.balancer import Listener
@@ -118,12 +120,12 @@ class BalancerContainer:
         return False
 
 
-def check_ports(listener: Listener) -> None:
-    """Raises Conflict, naming the port, where somebody else listens there."""
+def check_ports(listener: Listener, ours: Iterable[int] = ()) -> None:
+    """Raises Conflict, naming the port, where somebody else listens there; `ours` are ports that the balancer has."""
     import socket
 
     for port in (listener.http, listener.https):
-        if not port:
+        if not port or port in ours:
             continue
         family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -132,9 +134,9 @@ def check_ports(listener: Listener) -> None:
                 probe.bind((listener.address, port))
             except OSError as error:
                 raise Conflict(
-                    f"the load balancer cannot listen on port {port}: {error.strerror}",
-                    hint=f"`ss -ltnp 'sport = {port}'` names who does; `balancer.http` and `balancer.https` in"
-                    " /etc/wherry/config.toml choose other ports",
+                    f"the load balancer cannot listen on port {port}: {error.strerror}"
+                    f" (`ss -ltnp 'sport = {port}'` names who does; `balancer.http` and `balancer.https` in"
+                    " /etc/wherry/config.toml choose other ports)"
                 ) from None
 
 

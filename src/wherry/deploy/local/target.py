@@ -155,16 +155,18 @@ class LocalTarget:
 
     # --- accessories, releases, all of it
 
-    def ensure_accessories(self, wish: AccessoryWish, progress: Sink, *, replace: bool = False) -> list[str]:
+    def ensure_accessories(
+        self, wish: AccessoryWish, progress: Sink, *, replace: bool = False, anew: bool = False
+    ) -> list[str]:
         """See Target."""
         from wherry.compose.waiting import wait_until_ready
 
         project = accessory_project(wish)
         state = observe(self._engine, project.name, project)
         changed = _recreated(plan_up(project, state, UpOptions()))
-        self._up(project, UpOptions(recreate="diverged" if replace else "never"), progress)
+        self._up(project, UpOptions(recreate="force" if anew else "diverged" if replace else "never"), progress)
         wait_until_ready(self._engine, project, None)
-        return [] if replace else changed
+        return [] if replace or anew else changed
 
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:
         """See Target."""
