@@ -50,7 +50,7 @@ class Answer:
         self, transport: Transport, origin: Origin, connection: HTTPConnection, response: HTTPResponse
     ) -> None:
         self._transport = transport
-        self._connection = connection
+        self._connection: HTTPConnection | None = connection  # until it is given back: then it may be another answer's
         self._response = response
         self.origin = origin
         self.status = response.status
@@ -69,7 +69,7 @@ class Answer:
             if self._response.length:
                 self.close()
                 raise Cut("fewer bytes than were announced")
-            self._done()
+            self._give_back(reusable=not self._response.will_close)
         return data
 
     def all(self, limit: int) -> bytes:
@@ -78,7 +78,7 @@ class Answer:
         while len(data) <= limit and (piece := self.read(limit + 1 - len(data))):
             data += piece
         if self._response.isclosed():
-            self._done()
+            self._give_back(reusable=not self._response.will_close)
         else:
             self.close()
         return data
@@ -87,15 +87,15 @@ class Answer:
         """A header's value, empty where it is absent."""
         return self.headers.get(name) or ""
 
-    def _done(self) -> None:
-        connection, will_close = self._connection, self._response.will_close
-        self._response.close()
-        self._transport.give_back(self.origin, connection, reusable=not will_close)
-
     def close(self) -> None:
         """Give up the rest."""
+        self._give_back(reusable=False)
+
+    def _give_back(self, *, reusable: bool) -> None:
         self._response.close()
-        self._transport.give_back(self.origin, self._connection, reusable=False)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._transport.give_back(self.origin, connection, reusable=reusable)
 
     def __enter__(self) -> Answer:
         return self
@@ -184,10 +184,8 @@ class Transport:
             raise Unavailable(f"the transfer with {origin.host} was given up")
 
     def give_back(self, origin: Origin, connection: HTTPConnection, *, reusable: bool) -> None:
-        """Take a connection back, once; one that is not reusable is closed."""
+        """Take a connection back from whoever has it; one that is not reusable is closed."""
         with self._lock:
-            if connection not in self._busy:
-                return
             del self._busy[connection]
             if reusable and not self._aborted:
                 self._idle.setdefault(origin, []).append(connection)

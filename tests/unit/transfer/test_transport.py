@@ -1,4 +1,4 @@
-"""Giving up a transfer: no request goes on, whatever moment it is caught in."""
+"""Whom a connection belongs to, and giving up a transfer: no request goes on, whatever moment it is caught in."""
 
 import socket
 import threading
@@ -50,3 +50,26 @@ def test_a_connection_that_opens_while_all_is_given_up_is_not_used(server):
 
     with pytest.raises(Unavailable, match="given up"):
         Slow("/nowhere", {}).send("GET", server, "/", {})
+
+
+def test_an_answer_that_was_read_to_its_end_does_not_close_the_connection_of_the_next():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        transport, origin = Transport("/nowhere", {}), Origin("http", f"127.0.0.1:{listening.getsockname()[1]}")
+
+        def serve():
+            connection, _ = listening.accept()
+            with connection:
+                for _ in range(2):
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf.")
+                    connection.sendall(b"whole")
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        first = transport.send("GET", origin, "/", {})
+        assert first.all(100) == b"half.whole"
+        second = transport.send("GET", origin, "/", {})
+        first.close()
+        assert second.all(100) == b"half.whole"
+        serving.join(10)
+        transport.close()
