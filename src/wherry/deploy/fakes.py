@@ -238,7 +238,7 @@ class FakeBalancer:
         self._runs = False
         self.capacity: dict[str, list[int]] = {}
         self.records: list[AccessRecord] = []
-        self.down: set[str] = set()
+        self.down: dict[str, float] = {}  # instances that it calls so, and for how many seconds
 
     def ensure(self) -> Listener:
         """See LoadBalancer."""
@@ -298,7 +298,7 @@ class FakeBalancer:
                 "Connection refused" if one.instance in self.down else "",
                 *(0, 0, (0, 0, 0, 0, 0), 0, 0.0, 0.0),
                 one.weight,
-                0.0,
+                self.down.get(one.instance, 0.0),
             )
             for pool in (section.pools if section and self._runs else ())
             for one in pool.servers

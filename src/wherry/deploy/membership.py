@@ -9,7 +9,6 @@ from __future__ import annotations
 from wherry.base.locks import FileLock
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.plan import Member
-from wherry.deploy.routing import by_instance
 from wherry.deploy.sections import build_section, hosts_of, with_last_addresses
 from wherry.deploy.settings import Settings
 from wherry.deploy.target import AccessoryWish, InstanceWish, Secret
@@ -40,9 +39,11 @@ class Membership:
     # --- what there is
 
     def members(self, environment: str, dead: Collection[str] = ()) -> list[Member]:
-        """All instances as they are found; those that are `dead` or that the balancer calls so are not healthy."""
+        """All instances as they are found. Those that are `dead` are not healthy, nor are those that the balancer has
+        called down for the environment's grace: one that starts, as after a reboot, or is busy may come back before.
+        """
         observed = self._observed(environment)
-        states = by_instance(self._parts.balancer.states(environment))
+        lost = self._lost(environment)
         return [
             Member(
                 row.name,
@@ -50,10 +51,17 @@ class Membership:
                 row.weight,
                 row.draining,
                 running=_runs(observed.get(row.name)),
-                healthy=row.name not in dead and all(one.status != _DOWN for one in states.get(row.name, ())),
+                healthy=row.name not in dead and row.name not in lost,
             )
             for row in self._records.instances(environment)
         ]
+
+    def _lost(self, environment: str) -> set[str]:
+        down = [one for one in self._parts.balancer.states(environment) if one.status == _DOWN]
+        if not down:
+            return set()
+        grace = Settings(self._records.environment(environment).settings).number("health.grace")
+        return {one.instance for one in down if one.changed >= grace}
 
     def _observed(self, environment: str) -> dict[str, ObservedInstance]:
         return {one.name: one for one in self._parts.target.observe(environment) if one.name}

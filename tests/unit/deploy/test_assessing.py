@@ -73,7 +73,7 @@ def test_cpu_is_known_where_somebody_measures_it(parts, world):
 
 
 def test_what_the_balancer_and_the_target_say(parts):
-    parts.balancer.down.add("i-1")
+    parts.balancer.down["i-1"] = 0.0
     parts.target.dead["shop", "i-2"] = 3
     found = look(parts)
     assert found.status == "Severe"

@@ -88,7 +88,7 @@ def test_health_is_told_once_for_each_change(shop):
     assert shop.events("Environment health") == [first]
     shop.turn(times=5)
     assert len(shop.events("Environment health")) == 1
-    shop.balancer.down.add("i-2")
+    shop.balancer.down["i-2"] = 0.0
     shop.turn(times=3)
     cause = "The load balancer's health check fails on 1 out of 2 instances. i-2: web: Connection refused."
     second = f"Environment health has transitioned from Ok to Degraded. {cause} {note.format('1 minute')}"
@@ -101,7 +101,7 @@ def test_health_is_told_once_for_each_change(shop):
 
 
 def test_one_bad_look_proves_nothing(shop):
-    shop.balancer.down.add("i-2")
+    shop.balancer.down["i-2"] = 0.0
     shop.turn()
     shop.balancer.down.clear()
     shop.turn(times=3)
@@ -127,7 +127,7 @@ def test_two_do_not_do_it_at_once(shop):
 
 
 def test_an_instance_that_stays_bad_is_replaced_after_its_grace(shop):
-    shop.balancer.down.add("i-2")
+    shop.balancer.down["i-2"] = 0.0
     shop.turn(times=6)
     assert shop.names() == ["i-1", "i-2"]
     shop.turn()

@@ -349,6 +349,15 @@ def test_where_nothing_comes_up_what_serves_is_left_alone(shop):
     assert shop.is_at_rest()
 
 
+def test_one_that_the_balancer_has_called_down_for_a_moment_is_kept(shop):
+    shop.parts.balancer.down["i-1"] = 10.0
+    shop.environments.scale("shop", 3)
+    assert [one.name for one in shop.records.instances("shop")] == ["i-1", "i-2", "i-3"]
+    shop.parts.balancer.down["i-1"] = 61.0
+    shop.environments.scale("shop", 4)
+    assert [one.name for one in shop.records.instances("shop")] == ["i-2", "i-3", "i-4", "i-5"]
+
+
 def test_restart_is_in_place(shop):
     shop.environments.restart("shop")
     assert [one for one in shop.world.calls if one.startswith("restart")] == ["restart i-1", "restart i-2"]
