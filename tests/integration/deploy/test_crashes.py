@@ -177,6 +177,8 @@ def place(wherry):
     yield made
     for name in ("shop", "blue"):
         made.environments.terminate(name, volumes=True)
+        made.environments.purge(name)
+    made.records.remove_application("shop")
     made.parts.balancer.stop()
     shutil.rmtree(f"{made.layout.root}/balancer")
 
