@@ -4,8 +4,8 @@
 
 Every request that does not end with a 2xx or 3xx status and a whole body is counted as failed, with when it ended, what
 happened to it and, with `--mark`, how the body began; nothing is tried again. With `--fresh` each request has a
-connection of its own, otherwise connections are kept and used again. Ends early at SIGTERM or SIGINT; prints one JSON
-object.
+connection of its own, otherwise connections are kept and used again, unless they were idle for a minute: servers close
+such connections at some time, and clients do not ask by them. Ends early at SIGTERM or SIGINT; prints one JSON object.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import signal
 import time
 from collections import Counter
 
+_IDLE_SECONDS = 60.0
+
 
 class Load:
     """The requests and what became of them; latencies are in seconds."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []  # since when, the oldest first
         self.sent = 0
         self.good = 0
         self.failures: Counter[str] = Counter()
@@ -53,7 +55,7 @@ class Load:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         await asyncio.gather(*tasks)
-        for _, writer in self._idle:
+        for *_, writer in self._idle:
             writer.close()
 
     async def _one(self) -> None:
@@ -79,9 +81,12 @@ class Load:
         self.failed.append((time.time(), kind))
 
     async def _ask(self) -> tuple[int, bytes]:
-        reader, writer = (
-            self._idle.pop() if self._idle else await asyncio.open_connection(self._options.address, self._options.port)
-        )
+        while self._idle and self._idle[0][0] < time.monotonic() - _IDLE_SECONDS:
+            self._idle.pop(0)[2].close()
+        if self._idle:
+            _, reader, writer = self._idle.pop()
+        else:
+            reader, writer = await asyncio.open_connection(self._options.address, self._options.port)
         try:
             writer.write(self._request)
             head = await reader.readuntil(b"\r\n\r\n")
@@ -92,7 +97,7 @@ class Load:
         if closes or self._options.fresh:
             writer.close()
         else:
-            self._idle.append((reader, writer))
+            self._idle.append((time.monotonic(), reader, writer))
         return status, body
 
     def summary(self) -> dict[str, object]:

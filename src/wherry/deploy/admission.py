@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wherry.base.errors import OperationFailed
-from wherry.deploy.sections import address_of, endpoints
+from wherry.deploy.sections import addresses_of, endpoints
 from wherry.deploy.settings import Settings
 
 TYPE_CHECKING = False
@@ -95,10 +95,12 @@ def _complaint(parts: Parts, observed: ObservedInstance | None, asked: Sequence[
             return f"{one.service} is starting"
     for endpoint in asked:
         service = endpoint.route.service
-        address = address_of(observed, service)
-        if not address:
+        addresses = addresses_of(observed, service)
+        if not addresses or not all(addresses):
             return f"{service} does not run"
-        probed = parts.probe(address, endpoint.route.port, endpoint.check, endpoint.route.host or host)
-        if not probed.healthy:
-            return f"{service}: {probed.reason}"
+        for address in addresses:
+            probed = parts.probe(address, endpoint.route.port, endpoint.check, endpoint.route.host or host)
+            if not probed.healthy:
+                where = f"{service} at {address}" if len(addresses) > 1 else service
+                return f"{where}: {probed.reason}"
     return ""

@@ -199,7 +199,9 @@ def _of_servers(one: InstanceFacts) -> Iterator[Finding]:
         status = "Severe" if len(down) == len(one.servers) else "Degraded"
         since = f" (for {ago(state.changed)})" if state.changed >= 1 else ""
         reason = state.reason or "the load balancer's health check fails"
-        yield Finding(status, f"{state.pool}: {reason}{since}.", "balancer")
+        replicas = sum(other.pool == state.pool for other in one.servers)
+        where = f"{state.pool} at {state.address}" if replicas > 1 else state.pool
+        yield Finding(status, f"{where}: {reason}{since}.", "balancer")
     if all(state.status == "unchecked" for state in one.servers):
         yield Finding("Unknown", "No health check has ended yet.", "balancer")
 

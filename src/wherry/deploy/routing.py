@@ -31,9 +31,10 @@ class Check(NamedTuple):
 
 
 class Server(NamedTuple):
-    """One instance's end of a pool. A server that drains gets no new requests, sticky ones included, and ends its own.
+    """One end of a pool: an instance, or one of several replicas in it, which differ in their addresses.
 
-    `weight` (0 to 256) is relative to the others of its pool.
+    A server that drains gets no new requests, sticky ones included, and ends its own. `weight` (0 to 256) is relative
+    to the others of its pool.
     """
 
     instance: str
@@ -105,6 +106,7 @@ class ServerState(NamedTuple):
     response_ms: float
     weight: int
     changed: float  # seconds since the status last changed
+    address: str = ""
 
 
 def by_instance(states: Iterable[ServerState]) -> dict[str, list[ServerState]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wherry.base.errors import NotFound, OperationFailed, Unavailable
 from wherry.deploy.cron import run_name
 from wherry.deploy.membership import Membership
-from wherry.deploy.sections import address_of
+from wherry.deploy.sections import addresses_of
 from wherry.deploy.settings import Settings
 from wherry.deploy.tail import Tail
 
@@ -67,9 +67,7 @@ def _places(parts: Parts, environment: Environment, job: Job) -> Iterator[tuple[
         service, port = job.service, job.port
         if not port:
             service, port = _route(membership, environment, job, row.revision)
-        address = address_of(observed.get(row.name), service)
-        if address:
-            yield row.name, address, port
+        yield from ((row.name, address, port) for address in addresses_of(observed.get(row.name), service) if address)
 
 
 def _route(membership: Membership, environment: Environment, job: Job, revision: int) -> tuple[str, int]:

@@ -11,15 +11,17 @@ from wherry.deploy.routing import Check, Pool, Rule, Section, Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from wherry.deploy.extension import Extension, Route
     from wherry.deploy.model import Environment, Instance
     from wherry.deploy.routing import Certificate
     from wherry.deploy.settings import Settings
-    from wherry.deploy.target import ObservedInstance
+    from wherry.deploy.target import ObservedInstance, ObservedService
 
-__all__ = ["Endpoint", "address_of", "build_section", "check_of", "endpoints", "hosts_of", "with_last_addresses"]
+__all__ = ["Endpoint", "addresses_of", "build_section", "check_of", "endpoints", "hosts_of", "with_last_addresses"]
+
+_HEAVIEST = 256  # the most that a server weighs
 
 
 class Endpoint(NamedTuple):
@@ -67,10 +69,9 @@ def hosts_of(environment: Environment, extension: Extension) -> list[str]:
     return list(dict.fromkeys(route.host or environment.host for route in extension.routes))
 
 
-def address_of(instance: ObservedInstance | None, service: str) -> str:
-    """Where the balancer reaches a service of an instance; empty where it does not run."""
-    found = [one.address for one in instance.services if one.service == service] if instance else []
-    return next((one for one in found if one), "")
+def addresses_of(instance: ObservedInstance | None, service: str) -> list[str]:
+    """Where the balancer reaches the replicas of a service of an instance; empty for one that does not run."""
+    return [one.address for one in instance.services if one.service == service] if instance else []
 
 
 def with_last_addresses(
@@ -81,22 +82,25 @@ def with_last_addresses(
     A container that is between two runs comes back at its address, which nobody else is given meanwhile: a server that
     were taken out of its pool would stay out.
     """
-    last = {
-        (one.instance, pool.name): one.address for pool in (section.pools if section else ()) for one in pool.servers
-    }
+    pools = section.pools if section else ()
 
-    def known(name: str, service: str) -> str:
-        found = [address for (instance, pool), address in last.items() if instance == name and _is_of(pool, service)]
-        return found[0] if found else ""
+    def completed(instance: ObservedInstance) -> Iterator[ObservedService]:
+        taken = {one.address for one in instance.services}
+        for one in instance.services:
+            last = [
+                server.address
+                for pool in pools
+                if _is_of(pool.name, one.service)
+                for server in pool.servers
+                if server.instance == instance.name and server.address not in taken
+            ]
+            if one.address or not last:
+                yield one
+            else:
+                taken.add(last[0])
+                yield one._replace(address=last[0])
 
-    return {
-        name: one._replace(
-            services=tuple(
-                each if each.address else each._replace(address=known(name, each.service)) for each in one.services
-            )
-        )
-        for name, one in observed.items()
-    }
+    return {name: one._replace(services=tuple(completed(one))) for name, one in observed.items()}
 
 
 def _is_of(pool: str, service: str) -> bool:
@@ -114,7 +118,8 @@ def build_section(
 ) -> Section:
     """What the environment wants. `extensions` are those of the rows' revisions and of the current one.
 
-    An instance is in a pool where its row has a weight and its service runs.
+    An instance is in a pool where its row has a weight and its service runs, with as many servers as it has replicas
+    that run. They share its weight, so that how many replicas a version has does not count for its share.
     """
     present = [one for one in rows if one.weight]
     revision = _ruling(environment, present)
@@ -123,11 +128,17 @@ def build_section(
     ruling = extensions[revision]
     pools = []
     for endpoint in endpoints(ruling, settings):
-        servers = [
-            Server(one.name, address, found.route.port, one.weight, one.draining)
+        places = [
+            (one, addresses_of(observed.get(one.name), found.route.service), found.route.port)
             for one in present
             if (found := _named(endpoint, extensions[one.revision], settings))
-            and (address := address_of(observed.get(one.name), found.route.service))
+        ]
+        scale = _scale(places)
+        servers = [
+            Server(one.name, address, port, max(1, round(one.weight * scale / len(addresses))), one.draining)
+            for one, addresses, port in places
+            for address in addresses
+            if address
         ]
         check = endpoint.check._replace(host=endpoint.route.host or environment.host)
         sticky = endpoint.route.sticky
@@ -140,6 +151,15 @@ def build_section(
         tuple(certificates),
         settings.on("maintenance"),
     )
+
+
+def _scale(places: Sequence[tuple[Instance, list[str], int]]) -> float:
+    """What weights are multiplied by, so that they can be divided by replicas; no more than HAProxy has room for."""
+    from math import lcm
+
+    whole = lcm(*(len(addresses) for _, addresses, _ in places if addresses))
+    most = max((one.weight * whole / len(addresses) for one, addresses, _ in places if addresses), default=0.0)
+    return whole * min(1.0, _HEAVIEST / most) if most else 1.0
 
 
 def _ruling(environment: Environment, present: Sequence[Instance]) -> int:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from wherry.deploy.health import EnvironmentHealth, InstanceHealth
     from wherry.deploy.model import Deployment
+    from wherry.deploy.routing import ServerState
     from wherry.deploy.target import ObservedInstance
     from wherry.deploy.traffic import RequestStats
     from wherry.serve.looking import Look
@@ -88,6 +89,14 @@ def _deployments(looks: Sequence[Look], deployments: Mapping[str, Sequence[Deplo
     yield Family("wherry_deployment_last_started_seconds", "gauge", "When the last deployment began.", began)
 
 
+def _by_pool(servers: Iterable[ServerState]) -> dict[str, list[ServerState]]:
+    """An instance has a server in a pool for each of its replicas."""
+    pools: dict[str, list[ServerState]] = {}
+    for one in servers:
+        pools.setdefault(one.pool, []).append(one)
+    return pools
+
+
 def _instances(looks: Sequence[Look]) -> Iterator[Family]:
     def family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Family:
         return Family(f"wherry_instance_{name}", kind, words, tuple(samples))
@@ -107,10 +116,10 @@ def _instances(looks: Sequence[Look]) -> Iterator[Family]:
         "counter",
         "Answered requests by pool and class, since the load balancer or the instance began.",
         (
-            Sample((*labels, ("pool", server.pool), ("class", _CLASSES[index])), count)
+            Sample((*labels, ("pool", pool), ("class", _CLASSES[index])), sum(one.responses[index] for one in servers))
             for labels, state, _ in each
-            for server in state.servers
-            for index, count in enumerate(server.responses)
+            for pool, servers in _by_pool(state.servers).items()
+            for index in range(len(_CLASSES))
         ),
     )
     yield family(
@@ -118,9 +127,9 @@ def _instances(looks: Sequence[Look]) -> Iterator[Family]:
         "counter",
         "Requests that got no answer, by pool.",
         (
-            Sample((*labels, ("pool", server.pool)), server.failures)
+            Sample((*labels, ("pool", pool)), sum(one.failures for one in servers))
             for labels, state, _ in each
-            for server in state.servers
+            for pool, servers in _by_pool(state.servers).items()
         ),
     )
     yield family(

@@ -22,6 +22,7 @@ from wherry.deploy.balancer import Listener
 from wherry.deploy.certificates import LocalAuthority
 from wherry.deploy.haproxy import HAProxy
 from wherry.deploy.haproxy.admin import Admin
+from wherry.deploy.haproxy.wanted import cookie
 from wherry.deploy.routing import Check, Pool, Rule, Section, Server
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
@@ -193,8 +194,9 @@ def test_sticky_sessions_stay_until_their_server_drains(balancer, listener, back
     first, second = backends[:2]
     balancer.apply(section(server(first), server(second), sticky=True))
     cookies = {get(listener.http)[2]["Set-Cookie"] for _ in range(4)}
-    assert cookies == {f"wherry={name}; Path=/; HttpOnly; SameSite=Lax" for name in ("i-1", "i-2")}
-    held = {"Cookie": "a=b; wherry=i-2"}
+    ones = [cookie(server(one)) for one in (first, second)]
+    assert cookies == {f"wherry={one}; Path=/; HttpOnly; SameSite=Lax" for one in ones}
+    held = {"Cookie": f"a=b; wherry={ones[1]}"}
     for _ in range(5):
         status, body, headers = get(listener.http, headers=held)
         assert (status, body, headers["Set-Cookie"]) == (200, "i-2", None)
@@ -202,7 +204,7 @@ def test_sticky_sessions_stay_until_their_server_drains(balancer, listener, back
     for _ in range(5):
         status, body, headers = get(listener.http, headers=held)
         assert (status, body) == (200, "i-1")
-        assert headers["Set-Cookie"].startswith("wherry=i-1;")
+        assert headers["Set-Cookie"].startswith(f"wherry={ones[0]};")
     assert get(listener.http, headers={"Cookie": "wherry=i-77"})[1] == "i-1"
     balancer.apply(section(server(first), sticky=False))
     assert get(listener.http)[2]["Set-Cookie"] is None

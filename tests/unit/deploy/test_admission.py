@@ -45,6 +45,31 @@ def test_it_takes_so_many_good_answers_in_a_row(tmp_path):
     assert house.asked == 6
 
 
+def test_every_replica_has_to_answer(tmp_path):
+    house = House(tmp_path, timeout="10", **{"health.healthy": "1"})
+    [one] = house.parts.target.observe("shop")
+    other = one.services[0]._replace(container="other", address="10.9.9.9")
+    house.parts.target.observe = lambda _: [one._replace(services=(*one.services, other))]
+    asked = []
+
+    def probe(address, *_):
+        asked.append(address)
+        good = address != "10.9.9.9" or len(asked) >= 4
+        return Probe(good, "" if good else "/ answered 503", 0.0)
+
+    admit(house.parts._replace(probe=probe), house.membership, "shop", "i-1", lambda: None)
+    assert asked == ["10.0.0.0", "10.9.9.9"] * 2
+    asked.append("")
+    with pytest.raises(OperationFailed, match=r"web at 10\.9\.9\.9: / answered 503"):
+        admit(
+            house.parts._replace(probe=lambda address, *_: Probe(address != "10.9.9.9", "/ answered 503", 0.0)),
+            house.membership,
+            "shop",
+            "i-1",
+            lambda: None,
+        )
+
+
 def test_an_instance_without_routes_has_to_go_on_running(tmp_path):
     house = House(tmp_path, model={"services": {"worker": {"image": "worker"}}}, **{"health.healthy": "3"})
     looks = []

@@ -94,6 +94,8 @@ def test_what_the_balancer_says():
     words = "web: /health answered 503, which is not among 200-399 (for 12 seconds)."
     assert alone(servers=(failing,)) == ("Severe", (words,))
     assert alone(servers=(failing, state(pool="api"))) == ("Degraded", (words,))
+    of_two = failing._replace(address="10.0.0.3"), state()._replace(address="10.0.0.2")
+    assert alone(servers=of_two) == ("Degraded", (words.replace("web:", "web at 10.0.0.3:"),))
     assert alone(servers=(state("down", "Connection refused", changed=0.0),)) == (
         "Severe",
         ("web: Connection refused.",),

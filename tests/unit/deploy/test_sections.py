@@ -1,7 +1,7 @@
 from wherry.deploy.extension import parse_extension
 from wherry.deploy.model import Environment, Instance
 from wherry.deploy.routing import Certificate, Check, Rule
-from wherry.deploy.sections import build_section, check_of, endpoints, hosts_of
+from wherry.deploy.sections import build_section, check_of, endpoints, hosts_of, with_last_addresses
 from wherry.deploy.settings import Settings
 from wherry.deploy.target import ObservedInstance, ObservedService
 
@@ -45,6 +45,34 @@ def test_instances_with_a_weight_and_an_address_are_servers():
         ("i-1", "@i-1", 80, 100, False),
         ("i-2", "@i-2", 80, 50, True),
     ]
+
+
+def replicas(name, *addresses, service="web"):
+    services = tuple(ObservedService(service, f"c{one}", "running", "", 0, 0, 0.0, one) for one in addresses)
+    return {name: ObservedInstance("shop", name, "v1", services)}
+
+
+def test_replicas_of_an_instance_share_its_weight():
+    rows, extension = [row(1, weight=90), row(2, weight=10)], parse_extension(model())
+
+    def weights(*seen):
+        [pool] = section(rows, {1: extension}, seen[0] | seen[1]).pools
+        return [(one.instance, one.address, one.weight) for one in pool.servers]
+
+    same = weights(replicas("i-1", "a", "b"), replicas("i-2", "c", "d"))
+    assert same == [("i-1", "a", 90), ("i-1", "b", 90), ("i-2", "c", 10), ("i-2", "d", 10)]
+    other = weights(replicas("i-1", "a", "b"), replicas("i-2", "c", "d", "e"))
+    assert [weight for _, _, weight in other] == [256, 256, 19, 19, 19], "nine to one, as far as weights go"
+    one_is_away = weights(replicas("i-1", "a", ""), replicas("i-2", "c", "d"))
+    assert one_is_away == [("i-1", "a", 90), ("i-2", "c", 10), ("i-2", "d", 10)], "the other is not overloaded"
+
+
+def test_a_replica_that_has_no_address_for_a_moment_keeps_its_own():
+    before = section([row(1)], {1: parse_extension(model())}, replicas("i-1", "a", "b"))
+    [found] = with_last_addresses(replicas("i-1", "b", ""), before).values()
+    assert [one.address for one in found.services] == ["b", "a"]
+    [found] = with_last_addresses(replicas("i-1", "", ""), before).values()
+    assert sorted(one.address for one in found.services) == ["a", "b"]
 
 
 def test_what_was_set_wins_over_what_the_project_says():

@@ -90,7 +90,7 @@ def test_what_secrets_hold_is_shown_nowhere(house):
 
 def test_an_instance_that_is_not_well_is_told_with_its_cause(house):
     [first, _] = [one.name for one in house.parts.records.instances("shop")]
-    house.parts.balancer.down.add(first)
+    house.parts.balancer.down[first] = 0.0
     shown = house.showing.environment("shop", 0.0)
     assert (shown.summary.color, shown.summary.health) == ("red", "Degraded")
     assert f"{first}: web: Connection refused." in shown.summary.causes

@@ -141,9 +141,9 @@ def _check_pool(pool: Pool) -> None:
         _match(_ADDRESS, server.address, "an address")
         if not (0 < server.port < 65536 and 0 <= server.weight <= 256):
             raise InvalidInput(f"server {server.instance}: a port is 1 to 65535, a weight 0 to 256")
-    instances = [server.instance for server in pool.servers]
-    if len(set(instances)) != len(instances):
-        raise InvalidInput(f"pool {pool.name}: an instance is there twice: {', '.join(sorted(instances))}")
+    places = [f"{server.instance} at {server.address}" for server in pool.servers]
+    if len(set(places)) != len(places):
+        raise InvalidInput(f"pool {pool.name}: a server is there twice: {', '.join(sorted(places))}")
 
 
 def _match(pattern: re.Pattern[str], text: str, what: str) -> None:

@@ -165,7 +165,7 @@ _STICKY = """\
   http-request set-var(txn.wanted) var(txn.wish),map_str({files}/sticky.map)
   use-server %[var(txn.wanted)] if {{ var(txn.wanted) -m found }}
   http-response set-var(txn.server) srv_name
-  http-response add-header Set-Cookie "wherry=%[srv_name,field(2,:)]; Path=/; HttpOnly; SameSite=Lax" \
+  http-response add-header Set-Cookie "wherry=%[srv_name,field(2,:,2)]; Path=/; HttpOnly; SameSite=Lax" \
 unless {{ var(txn.wanted),strcmp(txn.server) eq 0 }}
 """
 

@@ -49,6 +49,7 @@ def _state(pool: Pool, server: Server, line: Statistics) -> ServerState:
         line.response_ms,
         line.weight,
         line.changed,
+        server.address,
     )
 
 

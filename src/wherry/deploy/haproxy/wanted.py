@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wherry.deploy.haproxy.applied import Applied
     from wherry.deploy.routing import Check, Pool, Section, Server
 
-__all__ = ["CHALLENGES", "MAPS", "Wanted", "WantedServer", "instance_prefix", "server_name", "wanted"]
+__all__ = ["CHALLENGES", "MAPS", "Wanted", "WantedServer", "cookie", "instance_prefix", "server_name", "wanted"]
 
 _IDLE_CONNECTIONS = 1000
 MAPS = ("hosts", "routes", "checks", "check-hosts", "codes", "sticky", "challenges")
@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
     - routes: ENVIRONMENT:RULES and the beginning of a path to SLOT:POOL:SECURE.
     - checks: slot to the health check's path. check-hosts: slot to the host that it asks for, where one is named.
     - codes: SLOT/PREFIX of status codes that mean health.
-    - sticky: SLOT/INSTANCE to the name of the server that may get the instance's sticky requests.
+    - sticky: SLOT/INSTANCE:PLACE, as cookies have it, to the name of the server that may get such requests.
     - challenges: the path that an authority asks to what it is answered.
     """
 
@@ -49,8 +49,16 @@ class Wanted(NamedTuple):
 
 
 def server_name(environment: str, server: Server, check: Check) -> str:
-    """ENVIRONMENT:INSTANCE:MARK, where MARK stands for all that cannot be changed of a server once it is there."""
-    return f"{instance_prefix(environment, server.instance)}{_mark(_arguments(server, check))}"
+    """ENVIRONMENT:INSTANCE:PLACE:MARK. PLACE stands for the address, MARK for all else that cannot be changed of a
+    server once it is there.
+    """
+    place = _mark(_place(server))
+    return f"{instance_prefix(environment, server.instance)}{place}:{_mark(_arguments(server, check))}"
+
+
+def cookie(server: Server) -> str:
+    """INSTANCE:PLACE, by which a client's cookie names the server that it sticks to, whatever its check."""
+    return f"{server.instance}:{_mark(_place(server))}"
 
 
 def instance_prefix(environment: str, instance: str) -> str:
@@ -84,11 +92,15 @@ def _servers(environment: str, pool: Pool) -> Iterator[tuple[str, WantedServer]]
 
 
 def _arguments(server: Server, check: Check) -> str:
-    address = f"[{server.address}]" if ":" in server.address else server.address
     interval = max(1, round(check.interval * 1000))
     health = f"check inter {interval} rise {check.healthy} fall {check.unhealthy}"
     # Connections to a server that was added while HAProxy 2.6 runs are used again only where both of these are said.
-    return f"{address}:{server.port} {health} pool-max-conn {_IDLE_CONNECTIONS} pool-purge-delay 5000"
+    return f"{_place(server)} {health} pool-max-conn {_IDLE_CONNECTIONS} pool-purge-delay 5000"
+
+
+def _place(server: Server) -> str:
+    address = f"[{server.address}]" if ":" in server.address else server.address
+    return f"{address}:{server.port}"
 
 
 def _pool_maps(environment: str, slot: str, pool: Pool, maps: dict[str, dict[str, str]]) -> None:
@@ -100,7 +112,7 @@ def _pool_maps(environment: str, slot: str, pool: Pool, maps: dict[str, dict[str
     if pool.sticky:
         for server in pool.servers:
             if not server.draining:
-                maps["sticky"][f"{slot}/{server.instance}"] = server_name(environment, server, pool.check)
+                maps["sticky"][f"{slot}/{cookie(server)}"] = server_name(environment, server, pool.check)
 
 
 def _rule_maps(section: Section, slots: dict[str, str], maps: dict[str, dict[str, str]]) -> None:

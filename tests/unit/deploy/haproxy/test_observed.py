@@ -85,7 +85,9 @@ def test_states_in_the_order_of_the_section():
         line("e:i-9:gone"),
     )
     states = states_of(section, {"web": "s1"}, told)
-    assert states[0] == (*("web", "i-1", "up", "/up answered 200", 3, 20, (1, 15, 2, 1, 1), 3, 5.0, 7.0, 100, 9.0),)
+    assert states[0] == (
+        *("web", "i-1", "up", "/up answered 200", 3, 20, (1, 15, 2, 1, 1), 3, 5.0, 7.0, 100, 9.0, "10.0.0.2"),
+    )
     assert [(state.instance, state.status, state.reason) for state in states[1:]] == [
         ("i-2", "draining", "/up answered 200"),
         ("i-3", "down", "Connection refused"),

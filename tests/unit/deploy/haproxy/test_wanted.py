@@ -1,5 +1,5 @@
 from wherry.deploy.haproxy.applied import Applied, merge
-from wherry.deploy.haproxy.wanted import server_name, wanted
+from wherry.deploy.haproxy.wanted import cookie, server_name, wanted
 from wherry.deploy.routing import Certificate, Check, Pool, Rule, Section, Server
 
 CHECK = Check("/up", "200-299,401", 1.5, 4, 2, 3, "shop.localhost")
@@ -24,7 +24,7 @@ def state(section=SHOP):
 def test_servers_and_maps():
     made = state()
     names = [server_name("shop", server, CHECK) for server in SHOP.pools[0].servers]
-    assert [name.rsplit(":", 1)[0] for name in names] == ["shop:i-1", "shop:i-2"]
+    assert [name.split(":")[:2] for name in names] == [["shop", "i-1"], ["shop", "i-2"]]
     assert made.servers["t1"] == {
         names[0]: ("10.0.0.2:80 check inter 1500 rise 2 fall 3 pool-max-conn 1000 pool-purge-delay 5000", 100),
         names[1]: ("10.0.0.3:80 check inter 1500 rise 2 fall 3 pool-max-conn 1000 pool-purge-delay 5000", 0),
@@ -40,7 +40,7 @@ def test_servers_and_maps():
         "checks": {"t1": "/up", "s2": "/"},
         "check-hosts": {"t1": "shop.localhost"},
         "codes": {"t1/2": "healthy", "t1/401": "healthy", "s2/2": "healthy", "s2/3": "healthy"},
-        "sticky": {"t1/i-1": names[0]},
+        "sticky": {f"t1/{cookie(SHOP.pools[0].servers[0])}": names[0]},
         "challenges": {},
     }
     asked = state(SHOP._replace(challenges=(("a-B_9", "a-B_9.x-Y_0"),)))
@@ -51,6 +51,16 @@ def test_other_rules_have_another_name_and_the_same_rules_the_same():
     rules = state().maps["hosts"]["shop.localhost"]
     assert state(SHOP._replace(certificates=())).maps["hosts"]["shop.localhost"] == rules
     assert state(SHOP._replace(rules=SHOP.rules[:1])).maps["hosts"]["shop.localhost"] != rules
+
+
+def test_replicas_of_an_instance_are_servers_of_their_own_and_stick_by_themselves():
+    servers = Server("i-1", "10.0.0.2", 80), Server("i-1", "10.0.0.3", 80)
+    made = state(Section("shop", (), (Pool("web", servers, CHECK, sticky=True),)))
+    names = list(made.servers["t1"])
+    assert [name.split(":")[:2] for name in names] == [["shop", "i-1"]] * 2
+    assert made.maps["sticky"] == {f"t1/{cookie(one)}": name for one, name in zip(servers, names, strict=True)}
+    other = servers[0]._replace(weight=5), CHECK._replace(interval=9)
+    assert server_name("shop", *other).startswith(f"shop:{cookie(servers[0])}:"), "a client sticks whatever the check"
 
 
 def test_what_cannot_be_changed_of_a_server_makes_it_another():
