@@ -13,7 +13,7 @@ class Backend:
     """A server on a free port of the loopback: `/slow` takes two seconds, `/health` answers with `health`."""
 
     def __init__(self, name):
-        self.name, self.health, self.requests = name, 200, []
+        self.name, self.health, self.requests, self.connections = name, 200, [], 0
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.backend = self
         self.port = self._server.server_address[1]
@@ -34,11 +34,13 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, *arguments):
-        self.open = set()
+        self.open, self.counting = set(), threading.Lock()
         super().__init__(*arguments)
 
     def finish_request(self, request, address):
         self.open.add(request)
+        with self.counting:
+            self.backend.connections += 1
         try:
             super().finish_request(request, address)
         finally:
