@@ -1,8 +1,10 @@
 """The load balancer beside a hand-written HAProxy in front of the same servers; prints a table in Markdown.
 
-Both are the same program from the same base image, in a container on the host's network; the hand-written one has a
-frontend, a backend, two servers with checks, and neither log nor headers. They take turns. The servers are an HAProxy
-that answers by itself, so that as little as possible of what is measured is theirs.
+All are the same program from the same base image, in a container on the host's network, with as many threads, the same
+servers, checks, timeouts and limits of descriptors; they take turns. A hand-written one has a frontend and a backend.
+The bare one has neither log nor headers; the careful one has `option forwardfor` and `option httplog` into a ring as
+large as Wherry's. The servers are an HAProxy that answers by itself, so that as little as possible of what is measured
+is theirs.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ from wherry.deploy.routing import Check, Pool, Rule, Section, Server
 
 DEFAULTS = """
 global
-  maxconn 4000
+  fd-hard-limit 50000
 defaults
   mode http
-  timeout client 1m
-  timeout server 1m
-  timeout connect 1s
+  timeout connect 2s
+  timeout http-request 30s
+  timeout http-keep-alive 75s
+  timeout client 10m
+  timeout server 1h
 """
 SERVERS = f"""{DEFAULTS}
 frontend servers
@@ -40,16 +44,24 @@ frontend servers
   bind 127.0.0.1:{{second}}
   http-request return status 200 content-type text/plain string "{{body}}"
 """
-BY_HAND = f"""{DEFAULTS}
+BY_HAND = f"""{DEFAULTS}{{more}}
 frontend web
   bind 127.0.0.1:{{port}}
   default_backend servers
 backend servers
   balance roundrobin
-  option httpchk GET /
-  server one 127.0.0.1:{{first}} check inter 1s
-  server two 127.0.0.1:{{second}} check inter 1s
+  option httpchk GET {{path}}
+{{servers}}
 """
+CAREFUL = """\
+  log ring@access local0
+  option httplog
+  option forwardfor
+ring access
+  maxlen 4096
+  size 16777216
+"""
+HAND_WRITTEN = {"bare": "", "careful": CAREFUL}
 
 
 def free_port():
@@ -78,6 +90,18 @@ def run_haproxy(environment, name, configuration, directory):
     wherry(environment, "rm", "-f", name, check=False)
     mount = f"{directory}/{name}.cfg:/usr/local/etc/haproxy/haproxy.cfg:ro"
     wherry(environment, "run", "-d", "--name", name, "--network", "host", "-v", mount, "haproxy")
+
+
+def run_hand_written(environment, addresses, directory, path="/"):
+    """Each of `HAND_WRITTEN` in a container, before servers at these `HOST:PORT`; their ports, by name."""
+    servers = "\n".join(f"  server s{number} {each} check inter 1s" for number, each in enumerate(addresses))
+    ports = {}
+    for name, more in HAND_WRITTEN.items():
+        ports[name] = free_port()
+        text = BY_HAND.format(more=more, port=ports[name], path=path, servers=servers)
+        run_haproxy(environment, name, text, directory)
+        wait_for(ports[name])
+    return ports
 
 
 def wherry(environment, *arguments, check=True):
@@ -126,34 +150,36 @@ def measure(directory, options):
     root = os.path.realpath(options.root or f"{directory}/wherry")
     layout = Layout(root, f"{root}-run")
     environment = {**os.environ, "WHERRY_ROOT": layout.root, "WHERRY_RUN": layout.run}
-    first, second, by_hand = free_port(), free_port(), free_port()
+    first, second = free_port(), free_port()
     balancer = HAProxy(layout, Listener("127.0.0.1", free_port()), nobody)
     port = balancer.ensure().http
     try:
         run_haproxy(environment, "servers", SERVERS.format(first=first, second=second, body="x" * 1000), directory)
-        run_haproxy(environment, "by-hand", BY_HAND.format(port=by_hand, first=first, second=second), directory)
-        for each in (first, second, by_hand):
+        for each in (first, second):
             wait_for(each)
+        by_hand = run_hand_written(environment, [f"127.0.0.1:{each}" for each in (first, second)], directory)
         balancer.apply(section(first, second))
         compare(by_hand, port, options)
         describe(balancer, layout, first, second)
     finally:
-        for name in ("servers", "by-hand"):
+        for name in ("servers", *HAND_WRITTEN):
             wherry(environment, "rm", "-f", name, check=False)
         balancer.remove("bench")
         balancer.stop()
 
 
 def compare(by_hand, port, options, host="bench.localhost"):
-    print("| what | hand-written | Wherry's | ratio |\n|---|---|---|---|")
+    """Requests per second of those written by hand (their ports by name) and of Wherry's; medians of turns."""
+    print("| what | bare | careful | Wherry's | of bare | of careful |\n|---|---|---|---|---|---|")
     for close, connections in ((False, 16), (False, 100), (True, 16)):
-        figures = {by_hand: [], port: []}
+        figures = {each: [] for each in (*by_hand.values(), port)}
         for _ in range(options.rounds):
             for each in figures:
                 figures[each].append(requests_per_second(each, options.seconds, connections, close, host))
-        theirs, ours = statistics.median(figures[by_hand]), statistics.median(figures[port])
+        bare, careful, ours = (statistics.median(each) for each in figures.values())
         kind = "a connection each" if close else "keep-alive"
-        print(f"| requests/s, {connections} at once, {kind} | {theirs:,.0f} | {ours:,.0f} | {ours / theirs:.2f} |")
+        row = f"| requests/s, {connections} at once, {kind} | {bare:,.0f} | {careful:,.0f} | {ours:,.0f} |"
+        print(f"{row} {ours / bare:.2f} | {ours / careful:.2f} |", flush=True)
 
 
 def describe(balancer, layout, first, second):

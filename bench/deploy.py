@@ -25,15 +25,6 @@ from wherry.base.paths import Layout
 
 POLICIES = ("rolling", "rolling-additional", "immutable", "traffic-splitting")
 EVALUATION = 8.0  # seconds of a trial, of SETTINGS
-BY_HAND = """{defaults}
-frontend web
-  bind 127.0.0.1:{port}
-  default_backend servers
-backend servers
-  balance roundrobin
-  option httpchk GET /health
-{servers}
-"""
 
 
 class Deployed(NamedTuple):
@@ -204,16 +195,16 @@ def tell_arrivals(arrivals: dict[str, list[tuple[float, float]]]) -> None:
 
 
 def measure_throughput(place: Place, options: argparse.Namespace) -> None:
-    """Through the environment, and through a hand-written HAProxy in a container before the same containers."""
-    port = balancer.free_port()
-    lines = [f"  server s{number} {address}:8000 check inter 1s" for number, address in enumerate(addresses(place))]
-    text = BY_HAND.format(defaults=balancer.DEFAULTS, port=port, servers="\n".join(lines))
-    balancer.run_haproxy(place.environment, "by-hand", text, place.directory)
+    """Through the environment, and through hand-written HAProxys in containers before the same containers."""
+    servers = [f"{address}:8000" for address in addresses(place)]
+    if not servers:
+        raise SystemExit("no container answers")
     try:
-        balancer.wait_for(port)
-        balancer.compare(port, place.port, options, host=HOST)
+        by_hand = balancer.run_hand_written(place.environment, servers, place.directory, "/health")
+        balancer.compare(by_hand, place.port, options, host=HOST)
     finally:
-        balancer.wherry(place.environment, "rm", "-f", "by-hand", check=False)
+        for name in balancer.HAND_WRITTEN:
+            balancer.wherry(place.environment, "rm", "-f", name, check=False)
 
 
 def addresses(place: Place) -> list[str]:

@@ -16,7 +16,7 @@ class Backend:
     """
 
     def __init__(self, name):
-        self.name, self.health, self.requests, self.hosts = name, 200, [], ()
+        self.name, self.health, self.requests, self.hosts, self.connections = name, 200, [], (), 0
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.backend = self
         self.port = self._server.server_address[1]
@@ -37,11 +37,13 @@ class _Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, *arguments):
-        self.open = set()
+        self.open, self.counting = set(), threading.Lock()
         super().__init__(*arguments)
 
     def finish_request(self, request, address):
         self.open.add(request)
+        with self.counting:
+            self.backend.connections += 1
         try:
             super().finish_request(request, address)
         finally:

@@ -374,6 +374,17 @@ def test_counters_and_records_of_what_was_served(balancer, listener, backends):
         assert coming.result(10).path == "/later"
 
 
+def test_connections_to_added_servers_are_used_again(balancer, listener, backends):
+    rarely = Pool("web", (server(backends[0]),), Check("/health", interval=600.0))
+    balancer.apply(Section("shop", (Rule("shop.localhost", "/", "web"),), (rarely,)))
+    client = http.client.HTTPConnection("127.0.0.1", listener.http, timeout=10)
+    for _ in range(50):
+        client.request("GET", "/", headers={"Host": "shop.localhost"})
+        assert client.getresponse().read().decode() == backends[0].name
+    client.close()
+    assert backends[0].connections < 10  # of requests and of health checks
+
+
 # --- nothing fails
 
 

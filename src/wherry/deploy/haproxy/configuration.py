@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from wherry.base.values import NamedTuple
 from wherry.deploy.haproxy.applied import PLAIN_SLOTS, STICKY_SLOTS, Applied
-from wherry.deploy.haproxy.pages import MAINTENANCE, NO_SERVER, NOT_FOUND
+from wherry.deploy.haproxy.pages import HOST, MAINTENANCE, NO_SERVER, NOT_FOUND
 from wherry.deploy.haproxy.wanted import CHALLENGES, Wanted, wanted
 
 TYPE_CHECKING = False
@@ -117,26 +117,24 @@ defaults
 _FRONTEND = """\
 frontend web
 {binds}
-  log-format "%[date(0,ms)] %[var(txn.rules),field(1,:)] %[var(txn.route),field(2,:)] %s %ST %Ta %HM %ci %HPO"
-  http-request set-var(txn.host) req.hdr(host),host_only,lower,rtrim(.)
-  http-request set-var(txn.rules) var(txn.host),map_str({files}/hosts.map)
-  http-request set-var-fmt(txn.key) "%[var(txn.rules)]%[path]"
-  http-request set-var(txn.route) var(txn.key),map_beg({files}/routes.map)
-  http-request set-var(txn.slot) var(txn.route),field(1,:)
-  http-request set-var(txn.answer) path,map_str({files}/challenges.map) if {{ path_beg {challenges} }}
-  http-request return status 200 content-type application/octet-stream lf-string "%[var(txn.answer)]" \
-hdr Cache-Control no-store if {{ var(txn.answer) -m found }}
+  log-format "%[date(0,ms)] %[var(txn.rules)] %[var(txn.route)] %s %ST %Ta %HM %ci %HPO"
+  http-request set-var(txn.path) path
+  http-request set-var(txn.rules) {host},map_str({files}/hosts.map)
+  http-request set-var(txn.route) var(txn.rules),concat(,txn.path),map_beg({files}/routes.map)
+  http-request return status 200 content-type application/octet-stream \
+lf-string "%[path,map_str({files}/challenges.map)]" hdr Cache-Control no-store \
+if {{ path_beg {challenges} }} {{ path,map_str({files}/challenges.map) -m found }}
   http-request return status 404 content-type "text/html; charset=utf-8" lf-file {files}/not-found.html \
-hdr Cache-Control no-store unless {{ var(txn.slot) -m found }}
+hdr Cache-Control no-store unless {{ var(txn.route) -m found }}
 {redirect}\
   http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
+  http-request set-header X-Forwarded-Proto {scheme}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  http-request set-header X-Forwarded-Port %[dst_port]
+  http-request set-header X-Forwarded-Port {port}
   http-request del-header Forwarded
   http-request set-header X-Request-Id %[uuid] unless {{ req.hdr(x-request-id) -m reg ^[A-Za-z0-9._-]{{1,128}}$ }}
   http-request disable-l7-retry unless {{ method GET HEAD OPTIONS }}
-  use_backend %[var(txn.slot)]
+  use_backend %[var(txn.route),field(1,:)]
 
 """
 
@@ -182,10 +180,20 @@ def _frontend(setting: Setting) -> str:
     if listener.https:
         port = "" if listener.https == 443 else f":{listener.https}"
         redirect = (
-            f'  http-request redirect code 308 location "https://%[var(txn.host)]{port}%[pathq]"'
+            f'  http-request redirect code 308 location "https://%[{HOST}]{port}%[pathq]"'
             " if { var(txn.route),field(3,:) -m str 1 } !{ ssl_fc }\n"
         )
-    return _FRONTEND.format(binds="\n".join(binds), files=FILES, redirect=redirect, challenges=CHALLENGES)
+    # What is the same for all requests is said as it is, since to find it out takes time in each of them.
+    both = listener.http and listener.https
+    return _FRONTEND.format(
+        binds="\n".join(binds),
+        files=FILES,
+        host=HOST,
+        redirect=redirect,
+        challenges=CHALLENGES,
+        scheme="%[ssl_fc,iif(https,http)]" if both else "https" if listener.https else "http",
+        port="%[dst_port]" if both else listener.https or listener.http,
+    )
 
 
 def _addresses(setting: Setting) -> list[tuple[str, str]]:

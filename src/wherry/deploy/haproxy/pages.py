@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["MAINTENANCE", "NOT_FOUND", "NO_SERVER"]
+__all__ = ["HOST", "MAINTENANCE", "NOT_FOUND", "NO_SERVER"]
+
+HOST = "req.hdr(host),host_only,lower,rtrim(.)"  # a request's host, as maps have it
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -27,7 +29,7 @@ code {{ font-size: .95em }}
 # A log-format text of HAProxy's: the host is shown with nothing in it that HTML could take for its own.
 NOT_FOUND = _PAGE.format(
     title="Nothing is deployed here",
-    body="<p>No environment answers for <code>%[var(txn.host),regsub([^a-z0-9.:_-],?,g)]</code> and this path.</p>\n"
+    body=f"<p>No environment answers for <code>%[{HOST},regsub([^a-z0-9.:_-],?,g)]</code> and this path.</p>\n"
     "<p><code>wherry env list</code> shows the environments and their host names.</p>",
 )
 MAINTENANCE = _PAGE.format(

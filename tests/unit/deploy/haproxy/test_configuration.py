@@ -37,11 +37,25 @@ def test_the_redirect_to_https_is_there_only_with_https_and_names_its_port():
     assert "code 308" not in files(Applied(), PLAIN)["haproxy.cfg"]
     (line,) = lines(files(Applied(), TLS)["haproxy.cfg"], "  http-request redirect")
     assert line == (
-        '  http-request redirect code 308 location "https://%[var(txn.host)]:8443%[pathq]"'
+        '  http-request redirect code 308 location "https://%[req.hdr(host),host_only,lower,rtrim(.)]:8443%[pathq]"'
         " if { var(txn.route),field(3,:) -m str 1 } !{ ssl_fc }"
     )
     standard = TLS._replace(listener=Listener("", 80, 443))
-    assert '"https://%[var(txn.host)]%[pathq]"' in files(Applied(), standard)["haproxy.cfg"]
+    assert '"https://%[req.hdr(host),host_only,lower,rtrim(.)]%[pathq]"' in files(Applied(), standard)["haproxy.cfg"]
+
+
+def test_how_a_client_came_is_found_out_only_where_there_are_two_ways():
+    def told(listener):
+        text = files(Applied(), TLS._replace(listener=listener))["haproxy.cfg"]
+        return [
+            line.split()[-1]
+            for name in ("Proto", "Port")
+            for line in lines(text, f"  http-request set-header X-Forwarded-{name}")
+        ]
+
+    assert told(Listener("", 8080, 0)) == ["http", "8080"]
+    assert told(Listener("", 0, 8443)) == ["https", "8443"]
+    assert told(Listener("", 80, 443)) == ["%[ssl_fc,iif(https,http)]", "%[dst_port]"]
 
 
 def test_what_was_applied_is_in_the_files():

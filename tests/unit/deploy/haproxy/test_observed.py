@@ -116,17 +116,19 @@ def test_sessions_count_at_every_server_of_the_instance():
 
 
 def test_access_lines():
-    full = b"1795633296512 shop web shop:i-3:0123456789 200 17 GET 127.0.0.1 /a%20b"
+    full = b"1795633296512 shop:0a1b s7:web:0 shop:i-3:0123456789 200 17 GET 127.0.0.1 /a%20b"
     record = parse_access(full, "shop")
     assert record == (1795633296.512, "shop", "web", "i-3", 200, 17.0, "GET", "/a%20b", "127.0.0.1")
     assert parse_access(full, "") == record
     assert parse_access(full, "other") is None
     assert parse_access(full, "shop", 1795633296.6) is None
-    nowhere = parse_access(b"1795633296512 shop web <NOSRV> 503 0 GET ::1 /", "shop")
+    nowhere = parse_access(b"1795633296512 shop:0a1b s7:web:0 <NOSRV> 503 0 GET ::1 /", "shop")
     assert (nowhere.instance, nowhere.status, nowhere.client) == ("", 503, "::1")
-    maintained = parse_access(b"1795633296512 shop - <NOSRV> 503 0 GET ::1 /", "shop")
+    maintained = parse_access(b"1795633296512 shop:0a1b maintenance::0 <NOSRV> 503 0 GET ::1 /", "shop")
     assert maintained.pool == ""
-    left = parse_access(b"1795633296512 shop web shop:i-3:0123456789 -1 -1 GET ::1 /", "shop")
+    nobody = parse_access(b"1795633296512 shop:0a1b - <NOSRV> 404 0 GET ::1 /", "shop")
+    assert (nobody.pool, nobody.status) == ("", 404)
+    left = parse_access(b"1795633296512 shop:0a1b s7:web:0 shop:i-3:0123456789 -1 -1 GET ::1 /", "shop")
     assert (left.status, left.milliseconds) == (0, 0.0)
     assert parse_access(b"Server s1/e:i-1:aa is UP/READY (leaving forced maintenance).", "shop") is None
     assert parse_access(b"", "shop") is None
