@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import subprocess
 from typing import NamedTuple
 
@@ -81,25 +80,19 @@ def builders(wherry, docker):
 def measure(directory, runs, downloads):
     rootfs = f"{directory}/rootfs"
     bench.make_rootfs(rootfs)
-    daemon = None
-    try:
-        docker, daemon = bench.docker(directory, rootfs)
-        wherry = bench.wherry(directory)
-        prepare_bases(wherry, directory, downloads)
-        if docker is not None:
-            piped([wherry.argv[0], "save", *BASES], wherry.env, [*docker.argv, "load"], docker.env)
-        tools = builders(wherry, docker)
-        os.chdir(BIZZA)
-        names = [tool.name for tool in tools]
-        where = "downloads included" if downloads else "packages in the base images"
-        print(f"| what | {' | '.join(names)} | to the best peer | wanted |\n|---|{'---|' * len(names)}---|---|")
-        for title, more, wanted in (("from nothing", ("--no-cache",), "1"), ("unchanged", (), "0.3")):
-            values = bench.medians(tools, runs, lambda tool, _, more=more: bench.timed((*tool.argv, *more), tool.env))
-            print(bench.row(f"Bizza's three images {title}, {where}", "s", values, names, wanted), flush=True)
-    finally:
-        if daemon is not None:
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(30)
+    docker = bench.docker(directory, rootfs)
+    wherry = bench.wherry(directory)
+    prepare_bases(wherry, directory, downloads)
+    if docker is not None:
+        piped([wherry.argv[0], "save", *BASES], wherry.env, [*docker.argv, "load"], docker.env)
+    tools = builders(wherry, docker)
+    os.chdir(BIZZA)
+    names = [tool.name for tool in tools]
+    where = "downloads included" if downloads else "packages in the base images"
+    print(f"| what | {' | '.join(names)} | to the best peer | wanted |\n|---|{'---|' * len(names)}---|---|")
+    for title, more, wanted in (("from nothing", ("--no-cache",), "1"), ("unchanged", (), "0.3")):
+        values = bench.medians(tools, runs, lambda tool, _, more=more: bench.timed((*tool.argv, *more), tool.env))
+        print(bench.row(f"Bizza's three images {title}, {where}", "s", values, names, wanted), flush=True)
 
 
 def main():

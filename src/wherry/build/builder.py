@@ -5,26 +5,32 @@ from __future__ import annotations
 from _thread import allocate_lock
 from contextlib import ExitStack
 
+from wherry.base.errors import WherryError
 from wherry.base.progress import Finished, Warned
+from wherry.build.cache import NotBuilt
 from wherry.build.plan import plan_stages
 from wherry.build.request import BuildResult
 from wherry.build.schedule import run_in_order
-from wherry.build.session import Session
+from wherry.build.session import NoLease, NoWorkspace, Session
 from wherry.build.stages import StageBuild
 from wherry.build.state import PROXIES
 from wherry.oci.config import chain_ids
 from wherry.oci.reference import parse_reference
+from wherry.store.leases import Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wherry.base.progress import Sink
+    from wherry.base.progress import Event, Sink
     from wherry.build.plan import PlannedStage
     from wherry.build.request import BuildRequest
+    from wherry.build.sources import Source
     from wherry.build.state import StageState
     from wherry.engine import Engine
     from wherry.engine.workspace import Workspace
+    from wherry.oci.config import ImageConfig
+    from wherry.oci.reference import Reference
     from wherry.store import Image
 
 __all__ = ["Build", "build"]
@@ -37,7 +43,8 @@ def build(
 
     Raises InvalidInput for a Dockerfile that is wrong, StepFailed for a RUN that fails.
     """
-    return Build(engine, request, progress, fallback).run()
+    one = Build(engine, request, progress, fallback)
+    return one.find() or one.run()
 
 
 class Build:
@@ -51,12 +58,44 @@ class Build:
         self._progress = progress
         self._fallback = fallback
         self._stages: _Stages | None = None
+        self._context: Source | None = None
+
+    def find(self) -> BuildResult | None:
+        """The result where every step is in the cache and the image has been made and named; nothing is written.
+
+        Progress is told only then. None where the image has to be built (`run`), or where it cannot be said now.
+        """
+        request = self._request
+        if request.no_cache or request.pull:
+            return None
+        told: list[Event] = []
+        session = None
+        try:
+            with self._engine.store.content.changing(wait=False):  # nothing is collected meanwhile
+                session = Session(self._engine, request, told.append, None, NoWorkspace(), NoLease())
+                result = self._look(session)
+        except (WherryError, BlockingIOError):
+            return None  # what is wrong shows again when it is built
+        finally:
+            self._context = session.known_context if session else None
+        for event in told:
+            self._progress(event)
+        return result
+
+    @staticmethod
+    def _look(session: Session) -> BuildResult:
+        stages = plan_stages(session.dockerfile, session.request.target, session.globals)
+        for planned in stages:
+            state = StageBuild(session, planned, NoWorkspace()).run()
+            session.states[planned.stage.number] = state
+        _warn_unused(session)
+        return _export(session, session.states[stages[-1].stage.number])
 
     def run(self) -> BuildResult:
         """See `build`. Raises Cancelled where it was stopped."""
         engine = self._engine
         with engine.workspaces.open() as workspace, engine.store.leases.process() as lease:
-            session = Session(engine, self._request, self._progress, self._fallback, workspace, lease)
+            session = Session(engine, self._request, self._progress, self._fallback, workspace, lease, self._context)
             stages = plan_stages(session.dockerfile, self._request.target, session.globals)
             self._stages = _Stages(session, stages, workspace)
             self._stages.run()
@@ -128,8 +167,20 @@ def _export(session: Session, state: StageState) -> BuildResult:
         os=state.config.os or "linux",
     )
     names = [parse_reference(tag) for tag in session.request.tags]
-    snapshots = map(session.store.snapshots.get, chain_ids(config.rootfs))
-    size = sum(snapshot.size for snapshot in snapshots if snapshot)
-    image = session.store.images.create(config, state.layers, lease=session.lease, names=names, size=size)
+    image = _find_image(session, config, state, names) if session.only_looks else _store(session, config, state, names)
     session.progress(Finished(task))
     return BuildResult(image.id, image.manifest_digest, tuple(name.familiar() for name in names))
+
+
+def _find_image(session: Session, config: ImageConfig, state: StageState, names: list[Reference]) -> Image:
+    image = session.store.images.find_made(config, state.layers, names=names)
+    if image is None:
+        raise NotBuilt("the image is not made, or not named")
+    return image
+
+
+def _store(session: Session, config: ImageConfig, state: StageState, names: list[Reference]) -> Image:
+    assert isinstance(session.lease, Lease)
+    snapshots = map(session.store.snapshots.get, chain_ids(config.rootfs))
+    size = sum(snapshot.size for snapshot in snapshots if snapshot)
+    return session.store.images.create(config, state.layers, lease=session.lease, names=names, size=size)

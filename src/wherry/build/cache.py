@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 
+from wherry.base.errors import WherryError
 from wherry.base.values import NamedTuple
 from wherry.oci.digest import encoded, sha256_digest
 from wherry.store.leases import BUILD_CACHE
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from wherry.store import Store
 
-__all__ = ["BuildCache", "CachedLayer", "step_key"]
+__all__ = ["BuildCache", "CachedLayer", "NotBuilt", "step_key"]
 
 _MIGRATIONS = (
     """
@@ -60,6 +61,10 @@ _MIGRATIONS = (
 )
 _TREES = 64  # remembered for each context: the oldest go first
 FileState = tuple[int, int, int, int, str]
+
+
+class NotBuilt(WherryError):
+    """Something is not in the cache, or has to be looked at more closely: the image has to be built."""
 
 
 class CachedLayer(NamedTuple):

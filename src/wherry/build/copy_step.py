@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from wherry.base.errors import InvalidInput, Unsupported
+from wherry.build.cache import NotBuilt
 from wherry.build.copying import Copy
 from wherry.build.sources import Selection
 from wherry.dockerfile.expansion import expand, expand_content, expand_words
@@ -45,9 +46,16 @@ def resolve_copy(session: Session, state: StageState, instruction: Instruction, 
     mode = expand(instruction.flag("chmod"), state.variables, session.escape)
     if mode:
         check_mode(mode)
+    exclude = _excluded(session, state, instruction)
+
+    def select() -> tuple[Selection, ...]:
+        patterns = None if exclude is None else IgnorePatterns.parse("\n".join(exclude))
+        return tuple(_select(instruction, source, local, patterns))
+
+    is_known = bool(source.identity)  # so that nothing has to be mounted to find the step in the cache
     return Copy(
         source,
-        tuple(_select(instruction, source, local, _excluded(session, state, instruction))),
+        () if is_known else select(),
         state.resolve(destination if destination != "." else "./"),
         _owner(session, state, instruction),
         mode,
@@ -57,6 +65,8 @@ def resolve_copy(session: Session, state: StageState, instruction: Instruction, 
         link=_switch(instruction, "link"),
         clamp=session.epoch,
         now=session.now // 1_000_000_000,
+        select=select if is_known else None,
+        wanted=(local, exclude, _switch(instruction, "parents")) if is_known else (),
     )
 
 
@@ -79,9 +89,8 @@ def _words(session: Session, state: StageState, instruction: Instruction) -> lis
     return [word for word in words if not (word.startswith("<<") and word.lstrip("<-").strip("\"'") in names)]
 
 
-def _excluded(session: Session, state: StageState, instruction: Instruction) -> IgnorePatterns | None:
-    texts = [expand(text, state.variables, session.escape) for text in instruction.all_flags("exclude")]
-    return IgnorePatterns.parse("\n".join(texts)) if texts else None
+def _excluded(session: Session, state: StageState, instruction: Instruction) -> list[str] | None:
+    return [expand(text, state.variables, session.escape) for text in instruction.all_flags("exclude")] or None
 
 
 def _select(
@@ -112,6 +121,8 @@ def _remote(
         raise _bad(instruction, "checksum can't be specified for multiple sources")
     if not urls:
         return ()
+    if session.only_looks:
+        raise NotBuilt("what a URL gives has to be asked for")
     from wherry.build.downloads import look_up
 
     for url in urls:

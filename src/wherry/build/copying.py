@@ -31,6 +31,8 @@ class Copy(NamedTuple):
     """One COPY or ADD with everything resolved. `owner` None keeps (other stages) or is root (context).
 
     `mode` is what --chmod says; `inline` are here-documents; `link` layers do not look at what is below them.
+    Of a source whose identity is known, `selected` may be empty and `select` find it when the layer is written;
+    `wanted` then says what decides it.
     """
 
     source: Source
@@ -44,6 +46,8 @@ class Copy(NamedTuple):
     link: bool = False
     clamp: int | None = None
     now: int = 0  # seconds, for directories that the copy makes
+    select: Callable[[], tuple[Selection, ...]] | None = None
+    wanted: tuple[object, ...] = ()
 
 
 def describe_sources(copy: Copy, digests: Digests | None) -> list[object]:
@@ -54,7 +58,7 @@ def describe_sources(copy: Copy, digests: Digests | None) -> list[object]:
     described: list[object] = [[name, content.decode("latin-1")] for name, content in copy.inline]
     described += [[one.name, one.digest] for one in copy.remote]
     if digests is None:
-        described.append(copy.source.identity)
+        described += [copy.source.identity, *copy.wanted]
         for one in copy.selected:
             names = None if one.entries is None else [entry.name for entry in one.entries]
             described.append([os.path.relpath(one.path, copy.source.root), names])
@@ -77,6 +81,8 @@ def copy_into_layer(copy: Copy, view: str, directory: str, scratch: str, sink: C
     """Write the layer over what `view` shows; archives are unpacked in the empty directory `scratch`.
 
     Raises InvalidInput where the destination cannot take the sources."""
+    if copy.select is not None:
+        copy = copy._replace(selected=copy.select(), select=None)
     with LayerBuilder(directory, sink) as builder:
         tree = Tree(builder, view, copy.clamp, copy.now)
         _Copier(copy, builder, tree, scratch).run()

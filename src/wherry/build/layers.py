@@ -18,6 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wherry.build.session import NoWorkspace
     from wherry.engine.workspace import Workspace
     from wherry.layer.digesting import Packed
     from wherry.store import Store
@@ -37,7 +38,7 @@ def seconds(timestamp: float, clamp: int | None) -> int:
 class Views:
     """Read-only mounts of chains of layers, one for each, for as long as the workspace lives; safe between threads."""
 
-    def __init__(self, store: Store, workspace: Workspace) -> None:
+    def __init__(self, store: Store, workspace: Workspace | NoWorkspace) -> None:
         self._store = store
         self._workspace = workspace
         self._mounted: dict[str, str] = {}

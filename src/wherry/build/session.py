@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from wherry.base.clock import system_clock
 from wherry.base.errors import InvalidInput, NotFound, WherryError
 from wherry.base.progress import Started, Warned
-from wherry.build.cache import BuildCache
+from wherry.build.cache import BuildCache, NotBuilt
 from wherry.build.layers import Views
 from wherry.build.plan import find_stage, global_arguments, platform_arguments
 from wherry.build.sources import Digests, Source
@@ -37,11 +37,28 @@ if TYPE_CHECKING:
     from wherry.store import Image
     from wherry.store.leases import Lease
 
-__all__ = ["Cancelled", "Session"]
+__all__ = ["Cancelled", "NoLease", "NoWorkspace", "Session"]
 
 
 class Cancelled(WherryError):
     """Another stage failed, and this one was not finished for it."""
+
+
+class NoWorkspace:
+    """Where nothing is done: a session with it only looks whether everything is there."""
+
+    id = "build-known"
+
+    def subdirectory(self, _name: str) -> str:
+        """Raises NotBuilt: what needs a place is not only looked for."""
+        raise NotBuilt("a place to work in is needed")
+
+
+class NoLease:
+    """Keeps nothing: whoever holds it keeps collections away by other means."""
+
+    def add(self, kind: str, key: str) -> None:
+        """Do nothing."""
 
 
 class Session:
@@ -53,13 +70,15 @@ class Session:
         request: BuildRequest,
         progress: Sink,
         fallback: Callable[[str], Image] | None,
-        workspace: Workspace,
-        lease: Lease,
+        workspace: Workspace | NoWorkspace,
+        lease: Lease | NoLease,
+        context: Source | None = None,
     ) -> None:
         self.engine = engine
         self.store = engine.store
         self.request = request
         self.lease = lease
+        self.only_looks = isinstance(workspace, NoWorkspace)
         self.cache = BuildCache(engine.store)
         self.views = Views(engine.store, workspace)
         self.dockerfile = parse_dockerfile(request.dockerfile)
@@ -76,7 +95,7 @@ class Session:
         self._progress = progress
         self._fallback = fallback
         self._workspace = workspace
-        self._context: Source | None = None
+        self._context = context
         self._digests: Digests | None = None
         self._bases: dict[str, StageState] = {}
         self._tasks = 0
@@ -126,6 +145,8 @@ class Session:
             )
         image = self._image(name)
         self.lease.add("image", image.manifest_digest)
+        if self.only_looks and not self.store.is_unpacked(image):
+            raise NotBuilt(f"{name} has to be unpacked")
         self.lease.add("snapshot", self.store.unpack(image, self.progress))
         return _with_path(StageState(self.store.images.config(image), self.store.images.manifest(image).layers))
 
@@ -136,11 +157,12 @@ class Session:
             name = replaced.removeprefix("docker-image://")
         elif replaced:
             raise InvalidInput(f"the build context {name} is a directory, and FROM needs an image")
-        if not self.request.pull:
+        if not self.request.pull or self.only_looks:
             try:
                 return self.engine.images.resolve(name)
             except NotFound:
-                pass
+                if self.only_looks:
+                    raise
         try:
             return self.engine.images.pull(name, platform=self.request.platform, progress=self.progress)
         except WherryError as error:
@@ -168,10 +190,10 @@ class Session:
 
     def nothing(self) -> Source:
         """A source without files, for what is copied from elsewhere."""
-        return Source(self._workspace.subdirectory("empty"), identity="scratch")
+        return Source(lambda: self._workspace.subdirectory("empty"), identity="scratch")
 
     def _files_of(self, state: StageState) -> Source:
-        return Source(self.views.root(state.chain_id), identity=state.chain_id or "scratch")
+        return Source(lambda: self.views.root(state.chain_id), identity=state.chain_id or "scratch")
 
     def context(self) -> Source:
         """The build context. Raises InvalidInput where there is none."""
@@ -183,14 +205,20 @@ class Session:
                     )
                 ignore = IgnorePatterns.parse(self.request.ignore) if self.request.ignore else None
                 self._context = Source(self.request.context, ignore=ignore)
-                self._digests = Digests(self.cache, self._context.root)
+            if self._digests is None:
+                self._digests = Digests(self.cache, self._context.root, only_known=self.only_looks)
             return self._context
+
+    @property
+    def known_context(self) -> Source | None:
+        """The build context where it has been looked at."""
+        return self._context
 
     def digests(self, source: Source) -> Digests:
         """The digests of the files of a directory; those of the context are remembered from build to build."""
         if source is self._context and self._digests is not None:
             return self._digests
-        return Digests(self.cache, source.root)
+        return Digests(self.cache, source.root, only_known=self.only_looks)
 
 
 def _with_path(state: StageState) -> StageState:

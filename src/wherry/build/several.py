@@ -39,8 +39,9 @@ def build_all(
         return Build(engine, request, told, _alone(fallback(request), one_at_a_time))
 
     builds = {name: prepared(name, request) for name, request in requests.items()}
-    names = list(builds)
-    results: dict[str, BuildResult] = {}
+    found = {name: one.find() for name, one in builds.items()}
+    results = {name: result for name, result in found.items() if result is not None}
+    names = [name for name in builds if name not in results]
 
     def work(number: int) -> None:
         results[names[number]] = builds[names[number]].run()
@@ -50,7 +51,7 @@ def build_all(
             one.stop()
 
     run_in_order({number: frozenset() for number in range(len(names))}, work, stop)
-    return {name: results[name] for name in names}
+    return {name: results[name] for name in builds}
 
 
 def _alone(call: Callable[[str], Image] | None, lock: Lock) -> Callable[[str], Image] | None:

@@ -16,14 +16,14 @@ from _thread import allocate_lock
 
 from wherry.base.errors import InvalidInput
 from wherry.base.values import NamedTuple
-from wherry.build.cache import step_key
+from wherry.build.cache import NotBuilt, step_key
 from wherry.dockerfile.ignore import IgnorePatterns, match_to_regex
 from wherry.kernel.rooted import resolve_in_root
 from wherry.oci.digest import encoded, sha256_digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wherry.build.cache import BuildCache, FileState
 
@@ -51,12 +51,22 @@ class Selection(NamedTuple):
 class Source:
     """A root directory to copy from. `identity` stands for its content where that is known already (a chain ID)."""
 
-    def __init__(self, root: str, *, ignore: IgnorePatterns | None = None, identity: str = "") -> None:
-        self.root = os.path.realpath(root)
+    def __init__(
+        self, root: str | Callable[[], str], *, ignore: IgnorePatterns | None = None, identity: str = ""
+    ) -> None:
+        self._given = root
+        self._root = ""
         self.identity = identity
         self.is_context = not identity
         self._ignore = ignore
         self._walked: dict[str, list[Entry]] = {}
+
+    @property
+    def root(self) -> str:
+        """The real path of the root; one that was given as a function is made ready when it is first asked for."""
+        if not self._root:
+            self._root = os.path.realpath(self._given if isinstance(self._given, str) else self._given())
+        return self._root
 
     def select(self, pattern: str) -> list[str]:
         """The real paths of what a source argument means. Raises InvalidInput where a plain name means nothing."""
@@ -211,8 +221,9 @@ class Digests:
     that has not changed.
     """
 
-    def __init__(self, cache: BuildCache, root: str) -> None:
+    def __init__(self, cache: BuildCache, root: str, *, only_known: bool = False) -> None:
         self._cache = cache
+        self._only_known = only_known
         self._root = root
         self._known: dict[str, FileState] | None = None
         self._new: dict[str, FileState] = {}
@@ -220,11 +231,16 @@ class Digests:
         self._lock = allocate_lock()
 
     def of_all(self, entries: Sequence[Entry]) -> str:
-        """One digest for all names, kinds, modes and contents; times have no part in it."""
+        """One digest for all names, kinds, modes and contents; times have no part in it.
+
+        Raises NotBuilt where only what is known may be told, and this is not.
+        """
         states = [_state_of(entry) for entry in entries]
         state = encoded(sha256_digest(marshal.dumps(states, 2)))
         digest = self._cache.tree(self._root, state)
         if not digest:
+            if self._only_known:
+                raise NotBuilt("the files have changed")
             settled = _is_settled(max((max(one[4:6]) for one in states if len(one) > 2), default=0))
             digest = step_key([self._describe(entry) for entry in entries])
             if settled:

@@ -6,7 +6,7 @@ import stat
 
 from wherry.base.errors import InvalidInput, Unsupported, WherryError
 from wherry.base.progress import Finished, Output
-from wherry.build.cache import step_key
+from wherry.build.cache import NotBuilt, step_key
 from wherry.build.copying import copy_into_layer, describe_sources
 from wherry.build.history import created_by, one_line, run_by
 from wherry.build.instructions import CONFIGURING, apply_instruction
@@ -14,8 +14,10 @@ from wherry.build.layers import Tree, make_layer
 from wherry.build.session import Cancelled
 from wherry.dockerfile import parse_trigger
 from wherry.dockerfile.expansion import expand
+from wherry.engine.workspace import Workspace
 from wherry.layer.builder import LayerBuilder
 from wherry.runtime.users import resolve_user
+from wherry.store.leases import Lease
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,10 +25,9 @@ if TYPE_CHECKING:
 
     from wherry.build.cache import CachedLayer
     from wherry.build.plan import PlannedStage
-    from wherry.build.session import Session
+    from wherry.build.session import NoWorkspace, Session
     from wherry.build.state import StageState
     from wherry.dockerfile import Instruction
-    from wherry.engine.workspace import Workspace
     from wherry.layer.digesting import Packed
 
     Write = Callable[[str, str, str, Callable[[bytes], object]], Packed]
@@ -40,7 +41,7 @@ _LATER = "it is not supported yet"
 class StageBuild:
     """Builds one stage of a session in a workspace that is its own meanwhile."""
 
-    def __init__(self, session: Session, planned: PlannedStage, workspace: Workspace) -> None:
+    def __init__(self, session: Session, planned: PlannedStage, workspace: Workspace | NoWorkspace) -> None:
         self._session = session
         self._planned = planned
         self._workspace = workspace
@@ -102,6 +103,8 @@ class StageBuild:
         with session.alone_with(key), _Finishing(session, task):
             layer = session.made.get(key) or (None if session.request.no_cache else session.cache.find(key))
             cached = layer is not None
+            if layer is None and session.only_looks:
+                raise NotBuilt("the step is not in the cache")
             if layer is None:
                 layer = session.made[key] = self._make(state, task, write)
                 session.cache.add(key, layer)
@@ -113,6 +116,7 @@ class StageBuild:
 
     def _make(self, state: StageState, task: str, write: Write) -> CachedLayer:
         session = self._session
+        assert isinstance(session.lease, Lease)
         return make_layer(
             session.store,
             session.lease,
@@ -128,12 +132,13 @@ class StageBuild:
         session = self._session
         step = resolve_run(session, state, instruction, self._planned.stage.number)
         key = describe_run(session, state, step)
-        lowers = session.store.snapshots.lowers(state.chain_id)
 
         def write(task: str, directory: str, work: str, sink: Callable[[bytes], object]) -> Packed:
             def output(stream: int, data: bytes) -> None:
                 session.progress(Output(task, stream, data))
 
+            assert isinstance(self._workspace, Workspace)
+            lowers = session.store.snapshots.lowers(state.chain_id)
             return run_into_layer(step, self._workspace, lowers, directory, work, sink, output)
 
         return self._layer(state, title, run_by(state, step.args), key, write)

@@ -58,9 +58,12 @@ class ContentStore:
             pass
         atomic_write(path, data)
 
-    def changing(self, *, exclusive: bool = False) -> FileLock:
-        """Held shared while a blob gets its name, exclusively while garbage is removed."""
-        return FileLock(self._lock, shared=not exclusive)
+    def changing(self, *, exclusive: bool = False, wait: bool = True) -> FileLock:
+        """Held shared while a blob gets its name, exclusively while garbage is removed.
+
+        With `wait=False`, BlockingIOError is raised where it would have to be waited for.
+        """
+        return FileLock(self._lock, shared=not exclusive, wait=wait)
 
     def path(self, digest: str) -> str:
         """Where the blob is or would be. Raises InvalidInput for what is not a digest."""

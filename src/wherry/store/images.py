@@ -6,6 +6,7 @@ from wherry.base.errors import Conflict, InvalidInput, NotFound
 from wherry.base.values import NamedTuple
 from wherry.oci.config import ImageConfig, encode_config, parse_config
 from wherry.oci.descriptor import Descriptor, Index, Manifest, parse_document
+from wherry.oci.digest import sha256_digest
 from wherry.oci.reference import Reference, parse_reference
 
 TYPE_CHECKING = False
@@ -101,13 +102,22 @@ class ImageStore:
         size: int = 0,
     ) -> Image:
         """Store configuration and manifest over layers that are stored already, and name the image."""
-        from wherry.oci.media_types import CONFIG, oci_layer
-
-        layers = [layer._replace(media_type=oci_layer(layer.media_type)) for layer in layers]
-        blob = self._content.add(encode_config(config), lease)
-        manifest = Manifest(Descriptor(CONFIG, *blob), tuple(layers))
+        encoded, manifest = _documents(config, layers)
+        self._content.add(encoded, lease)
         stored = self._content.add(manifest.encode(), lease)
         return self.put(stored.digest, manifest, config, names=names, size=size)
+
+    def find_made(
+        self, config: ImageConfig, layers: Sequence[Descriptor], *, names: Sequence[Reference] = ()
+    ) -> Image | None:
+        """What `create` would give, where it has been made already, is whole and has all the names; writes nothing."""
+        configuration, manifest = _documents(config, layers)
+        digest = sha256_digest(manifest.encode())
+        blobs = (sha256_digest(configuration), digest, *(layer.digest for layer in layers))
+        image = next(iter(self._query("WHERE manifest = ?", digest)), None)
+        if image is None or not {str(name) for name in names} <= {*image.names}:
+            return None
+        return image if all(map(self._content.exists, blobs)) else None
 
     def put(
         self,
@@ -254,6 +264,15 @@ class ImageStore:
                 for name, digest, media_type, size in rows
             ]
             self._content.write_index(Index(tuple(named)).encode())
+
+
+def _documents(config: ImageConfig, layers: Sequence[Descriptor]) -> tuple[bytes, Manifest]:
+    """The configuration as it is stored, and the manifest over it and the layers."""
+    from wherry.oci.media_types import CONFIG, oci_layer
+
+    encoded = encode_config(config)
+    plain = tuple(layer._replace(media_type=oci_layer(layer.media_type)) for layer in layers)
+    return encoded, Manifest(Descriptor(CONFIG, sha256_digest(encoded), len(encoded)), plain)
 
 
 def _has_repository(image: Image, reference: Reference) -> bool:

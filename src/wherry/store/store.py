@@ -57,7 +57,7 @@ class Store:
 
         config = self.images.config(image)
         chains = chain_ids(config.rootfs)
-        if chains and self.snapshots.get(chains[-1]) is not None and self._is_whole(chains):
+        if chains and self._is_whole(chains):
             return chains[-1]
         layers = self.images.manifest(image).layers
         if len(layers) != len(config.rootfs):
@@ -74,8 +74,14 @@ class Store:
         self.snapshots.settle()
         return parent
 
+    def is_unpacked(self, image: Image) -> bool:
+        """Whether no snapshot of the image is missing."""
+        from wherry.oci.config import chain_ids
+
+        return self._is_whole(chain_ids(self.images.config(image).rootfs))
+
     def _is_whole(self, chains: list[str]) -> bool:
-        return all(self.snapshots.get(chain) is not None for chain in chains)
+        return all(self.snapshots.get(chain) is not None for chain in reversed(chains))
 
     def _unpack_layer(self, layer: Descriptor, diff_id: str, chain: str, parent: str, progress: Sink) -> None:
         from wherry.layer.unpacking import unpack
