@@ -6,7 +6,9 @@ done stays: the next plan begins from there.
 
 from __future__ import annotations
 
+import signal
 import threading
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 from wherry.base.errors import CommandNotExecutable, CommandNotFound, Conflict, NotFound, WherryError
@@ -22,7 +24,7 @@ from wherry.engine.request import MountRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from wherry.base.progress import Sink
     from wherry.compose.actions import Plan, Step
@@ -80,8 +82,9 @@ _NOTICED = 1.0
 class _Crew:
     """A thread for each step whose time has come; waiting for a condition does not count against the limit.
 
-    An interrupt may come between any two instructions of the caller's thread, so what it waits for then are the threads
-    themselves, not what was noted about them.
+    An interrupt is noted, and raised where nothing is half done: raised between any two instructions, it may leave a
+    lock of the interpreter's own half taken while a thread is started (CPython 3.11). Where the caller has a handler of
+    its own it may come anywhere, so what is waited for then are the threads themselves, not what was noted about them.
     """
 
     def __init__(self, plan: Plan, do: Callable[[Step], None], progress: Sink, options: ApplyOptions) -> None:
@@ -90,7 +93,8 @@ class _Crew:
         self._progress = progress
         self._limit = threading.Semaphore(options.parallel if options.parallel > 0 else max(1, len(plan.steps)))
         self._patient = options.patient
-        self._ended: SimpleQueue[tuple[int, BaseException | None]] = SimpleQueue()
+        self._ended: SimpleQueue[tuple[int, BaseException | None] | None] = SimpleQueue()  # None: look again
+        self._interrupted = False
         self._done: set[int] = set()
         self._busy: dict[int, _Work] = {}
         self._error: BaseException | None = None
@@ -98,7 +102,8 @@ class _Crew:
     def work(self) -> None:
         """Return when all is done. Raises the first error."""
         try:
-            self._until_done()
+            with self._interrupts_noted():
+                self._until_done()
         except KeyboardInterrupt as interrupt:
             self._error = self._error or interrupt
             if self._patient:
@@ -106,8 +111,30 @@ class _Crew:
         if self._error is not None:
             raise self._error
 
+    @contextmanager
+    def _interrupts_noted(self) -> Iterator[None]:
+        former = signal.getsignal(signal.SIGINT)
+        if former is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signal.signal(signal.SIGINT, self._note_interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, former)
+
+    def _note_interrupt(self, *_: object) -> None:
+        """Called between any two instructions: what it does may be done at any moment."""
+        self._interrupted = True
+        self._ended.put(None)
+
+    def _raise_interrupt(self) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+
     def _until_done(self) -> None:
         while self._left or self._busy:
+            self._raise_interrupt()
             if self._error is None:
                 self._send_out()
             if not self._is_worth_waiting():
@@ -123,6 +150,7 @@ class _Crew:
     def _send_out(self) -> None:
         for number, step in list(self._left.items()):
             if self._done.issuperset(step.after):
+                self._raise_interrupt()
                 thread = threading.Thread(target=self._one, args=(step,), daemon=True)
                 self._busy[number] = _Work(thread, step.verb != "wait")
                 del self._left[number]
@@ -130,9 +158,12 @@ class _Crew:
 
     def _note_end(self) -> None:
         try:
-            number, error = self._ended.get(timeout=_NOTICED)
+            end = self._ended.get(timeout=_NOTICED)
         except Empty:
             return
+        if end is None:
+            return
+        number, error = end
         del self._busy[number]
         self._done.add(number)
         self._error = self._error or error

@@ -119,7 +119,8 @@ def build_section(
     """What the environment wants. `extensions` are those of the rows' revisions and of the current one.
 
     An instance is in a pool where its row has a weight and its service runs, with as many servers as it has replicas
-    that run. They share its weight, so that how many replicas a version has does not count for its share.
+    that run. Its replicas share its weight, so that how many a version has does not count for its share; the share of
+    one that does not run is left out, so that the others are not overloaded.
     """
     present = [one for one in rows if one.weight]
     revision = _ruling(environment, present)

@@ -1,3 +1,4 @@
+import signal
 import threading
 
 import pytest
@@ -353,8 +354,6 @@ def test_progress_names_what_is_done():
 
 
 def test_an_interrupt_waits_for_what_is_under_way_unless_impatient():
-    import signal
-
     for patient in (True, False):
         engine = FakeEngine(["i"])
         project = load("services: {a: {image: i}, b: {image: i, depends_on: [a]}}")
@@ -391,3 +390,20 @@ def test_an_interrupt_just_before_a_step_begins_does_not_wait_for_it(monkeypatch
     with pytest.raises(KeyboardInterrupt):
         up(engine, project)
     assert not engine.calls
+
+
+def test_an_interrupt_while_a_thread_is_started_comes_when_it_has_started(monkeypatch):
+    """CPython 3.11 would leave a lock of Thread.start half taken."""
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        signal.raise_signal(signal.SIGINT)
+        start(thread)
+
+    engine = FakeEngine(["i"])
+    project = load("services: {a: {image: i}, b: {image: i, depends_on: [a]}}")
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        up(engine, project)
+    assert [words for words, *_ in engine.calls] == ["create-network"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
