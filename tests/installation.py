@@ -3,6 +3,7 @@
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -177,7 +178,7 @@ def wherry(tmp_path_factory, rootfs):
 @pytest.fixture
 def name(wherry, request):
     """A container name that is free, and is free again afterwards."""
-    chosen = request.node.name.replace("[", "-").replace("]", "").replace("/", "-")[:60]
+    chosen = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name).rstrip("-")[:60]
     yield chosen
     wherry("rm", "-f", "-v", chosen, check=False)
 
