@@ -114,7 +114,7 @@ def _serve():
     serve(
         layout,
         Listening("127.0.0.1", 0),
-        Serving(views, people, busy, 0.5, lambda url: print(f"The console is at {url}", flush=True), views.wait),
+        Serving(views, people, busy, 0.5, lambda url: print(f"The console is at {url}", flush=True)),
     )
     os._exit(0)
 

@@ -1,7 +1,5 @@
 """`python -m wherry`."""
 
-import sys
+from wherry.cli.main import run
 
-from wherry.cli.main import main
-
-sys.exit(main())
+run()

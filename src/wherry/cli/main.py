@@ -21,8 +21,9 @@ from wherry.cli.flags import Help, Misuse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
-__all__ = ["main", "module_of"]
+__all__ = ["main", "module_of", "run"]
 
 # verb: (module, summary). A group's module looks at the next word itself.
 _VERBS = {
@@ -78,6 +79,23 @@ _VERBS = {
     "volume": ("volume", "Manage volumes"),
     "wait": ("lifecycle", "Wait until containers end, and print their exit codes"),
 }
+
+
+def run() -> NoReturn:
+    """The whole process: `main`, and its end at once.
+
+    What one command makes is gone with its process, so taking it apart only costs time; threads that call Python
+    meanwhile, as those of a server do, would abort it, and those that still work would keep it.
+    """
+    try:
+        code = main()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except OSError:
+        code = 1
+    os._exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -51,11 +51,10 @@ class Loop:
         """Begin."""
         self._thread.start()
 
-    def stop(self, seconds: float) -> bool:
-        """End after the turn that is under way, or leave it to itself after `seconds`; whether it has ended."""
+    def stop(self, seconds: float) -> None:
+        """End after the turn that is under way, or leave it to itself after `seconds`."""
         self._stopping.set()
         self._thread.join(seconds)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         self._try()
@@ -86,23 +85,19 @@ class Listening(NamedTuple):
 
 
 class Serving(NamedTuple):
-    """What is served. `turn` is called every `period` seconds; `ready` is called with the console's address.
-
-    `wait` waits so many seconds for what was begun to end, and says whether it has.
-    """
+    """What is served. `turn` is called every `period` seconds; `ready` is called with the console's address."""
 
     views: Views
     people: People
     turn: Callable[[], object]
     period: float
     ready: Callable[[str], None]
-    wait: Callable[[float], bool]
 
 
-def serve(layout: Layout, listening: Listening, serving: Serving) -> bool:
-    """Serve until SIGTERM or SIGINT; whether everything that was begun has ended.
+def serve(layout: Layout, listening: Listening, serving: Serving) -> None:
+    """Serve until SIGTERM or SIGINT. What is still under way then is in the journal, and is taken up by the next one.
 
-    What has not is in the journal, and is taken up by the next one. Raises Conflict where another process serves this
+    Raises Conflict where another process serves this
     installation, Unavailable where the address cannot be had, InvalidInput for a certificate that cannot be used.
     """
     lock = FileLock(f"{layout.locks}/serve", wait=False)
@@ -111,10 +106,10 @@ def serve(layout: Layout, listening: Listening, serving: Serving) -> bool:
     except BlockingIOError:
         raise Conflict("another `wherry serve` serves this installation", hint="stop it first") from None
     with lock:
-        return asyncio.run(_run(listening, serving))
+        asyncio.run(_run(listening, serving))
 
 
-async def _run(listening: Listening, serving: Serving) -> bool:
+async def _run(listening: Listening, serving: Serving) -> None:
     log = RequestLog(sys.stderr.fileno())
 
     def tell(event: str, **details: object) -> None:
@@ -137,15 +132,13 @@ async def _run(listening: Listening, serving: Serving) -> bool:
     await asyncio.wait([answering, stopped], return_when=asyncio.FIRST_COMPLETED)
     tell("stopping")
     await console.stop(_IDLE_SECONDS)  # a server that is stopped within an answer may take the process with it
-    has_ended = await asyncio.to_thread(control.stop, _END_SECONDS)
-    has_ended &= await asyncio.to_thread(serving.wait, 0.0)
+    await asyncio.to_thread(control.stop, _END_SECONDS)
     server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait([answering], timeout=5)
     await asyncio.sleep(0)
     log.flush()
     if not stopped.done():
         raise Unavailable(f"the console has stopped listening: {answering.exception() or 'the server ended'}")
-    return has_ended
 
 
 def _server(console: Console, listening: Listening, port: int) -> Server:

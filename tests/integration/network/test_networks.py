@@ -201,7 +201,7 @@ def test_joining_before_it_runs_and_several_at_once(there):
     assert resolve_once(there, "red", "r") == joined["red"]["IPAddress"]
     assert resolve_once(there, "green", "g") == joined["green"]["IPAddress"]
     assert resolve_once(there, "green", "r") == ""
-    assert there("ps", "--format", "{{.Networks}}").out == "red,blue,green\n"
+    assert there("ps", "--format", "{{.Networks}}").out == "blue,green,red\n"
 
 
 def test_a_link_is_a_name_for_one_container_alone(there):

@@ -75,15 +75,9 @@ def _serve(argv: list[str]) -> int:
             hint = "`wherry serve user add NAME --role admin` adds somebody"
             print(f"Nobody can log in yet: {hint}", flush=True)
 
-    def wait(seconds: float) -> bool:
-        return views.wait(seconds) & control.wait(seconds)
-
-    serving = Serving(views, people, control.turn, period, ready, wait)
-    has_ended = serve(layout, listening, serving)
-    control.close()
-    if not has_ended:
-        sys.stdout.flush()
-        os._exit(0)  # what is still under way is in the journal, and would keep this process for as long as it takes
+    serving = Serving(views, people, control.turn, period, ready)
+    serve(layout, listening, serving)
+    control.close()  # what is still under way is in the journal
     return 0
 
 
