@@ -98,6 +98,7 @@ class _Aside:
 
 
 _ASIDE = _Aside()
+_NOTICED = 1.0  # seconds, after which a signal that came just before a wait is noticed at the latest
 
 
 def parts() -> Parts:
@@ -182,10 +183,12 @@ def _interruptible(
 ) -> Outcome | None:
     """`action` in a thread of its own, so that Ctrl-C ends no step in the middle; None where it was left alone."""
     import threading
+    from queue import Empty, SimpleQueue
 
     found: list[Outcome] = []
     failed: list[BaseException] = []
-    ended = threading.Event()  # `join` takes a thread for ended once it was interrupted (CPython 3.11)
+    # An interrupted wait for a thread or an Event may leave it half taken (CPython 3.11); one for a queue does not.
+    ended: SimpleQueue[None] = SimpleQueue()
 
     def work() -> None:
         try:
@@ -193,19 +196,26 @@ def _interruptible(
         except BaseException as error:  # noqa: BLE001 (raised again by the caller's thread)
             failed.append(error)
         finally:
-            ended.set()
+            ended.put(None)
+
+    def wait() -> None:
+        while not (found or failed):
+            try:
+                ended.get(timeout=_NOTICED)
+            except Empty:
+                continue
 
     thread = threading.Thread(target=work, daemon=True)
     try:
         try:
             thread.start()
-            ended.wait()
+            wait()
         except KeyboardInterrupt:
             if not watched.begun:
                 return None
             say("Aborting, and taking back what was done; Ctrl-C again leaves it as it is")
             _abort(name, environments, say)
-            ended.wait()
+            wait()
     except KeyboardInterrupt:
         say(f"Left as it is: the next command ends it, or `wherry env recover {name}`")
         return None

@@ -104,6 +104,7 @@ class _Crew:
         try:
             with self._interrupts_noted():
                 self._until_done()
+                self._raise_interrupt()
         except KeyboardInterrupt as interrupt:
             self._error = self._error or interrupt
             if self._patient:
@@ -113,15 +114,18 @@ class _Crew:
 
     @contextmanager
     def _interrupts_noted(self) -> Iterator[None]:
-        former = signal.getsignal(signal.SIGINT)
-        if former is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        signal.signal(signal.SIGINT, self._note_interrupt)
+        """Of those signals that would raise KeyboardInterrupt as it is."""
+        noted = []
+        if threading.current_thread() is threading.main_thread():
+            signals = signal.SIGINT, signal.SIGTERM
+            noted = [one for one in signals if signal.getsignal(one) is signal.default_int_handler]
+        for one in noted:
+            signal.signal(one, self._note_interrupt)
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, former)
+            for one in noted:
+                signal.signal(one, signal.default_int_handler)
 
     def _note_interrupt(self, *_: object) -> None:
         """Called between any two instructions: what it does may be done at any moment."""

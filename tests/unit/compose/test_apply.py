@@ -407,3 +407,22 @@ def test_an_interrupt_while_a_thread_is_started_comes_when_it_has_started(monkey
         up(engine, project)
     assert [words for words, *_ in engine.calls] == ["create-network"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_in_the_last_step_is_not_lost(number):
+    engine = FakeEngine(["i"])
+    start = engine.start
+
+    def interrupted(*values):
+        start(*values)
+        signal.pthread_kill(threading.main_thread().ident, number)
+
+    engine.start = interrupted
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            up(engine, load("services: {a: {image: i}}"))
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert ("start", "p-a-1") in engine.calls

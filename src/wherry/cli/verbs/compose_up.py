@@ -294,8 +294,5 @@ def _interrupt_on_sigterm() -> Callable[[], object]:
     """Let SIGTERM do what Ctrl-C does; what to call to undo that."""
     import signal
 
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     return lambda: signal.signal(signal.SIGTERM, previous)
