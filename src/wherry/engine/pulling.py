@@ -182,6 +182,8 @@ class _Layers:
             with self._database:
                 is_unpacked = self._store.snapshots.get(self._chains[number]) is not None
             is_here = self._store.content.exists(layer.digest)
+            if is_here and (size := self._store.content.size(layer.digest)) != layer.size:
+                raise Corrupt(f"the layer {layer.digest} has {size} bytes, not the {layer.size} that the manifest says")
             if is_unpacked and is_here:
                 self._progress(Turned(task, "Already exists"))
             elif is_unpacked:

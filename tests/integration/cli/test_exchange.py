@@ -210,6 +210,23 @@ def test_a_hostile_manifest_leaves_nothing_behind(wherry, registry, changes):
     assert not pending(wherry)
 
 
+def test_a_lie_about_a_layer_that_is_here_is_refused_too(wherry, registry):
+    image_of(registry, "honest", {"a": b"y" * 1000})
+    wherry("pull", "-q", f"{registry.address}/honest:1")
+    media_type, body = registry.manifests["honest", "1"]
+    manifest = json.loads(body)
+    layer = manifest["layers"][0]
+    config = json.loads(registry.blobs[manifest["config"]["digest"]]) | {"author": "liar"}
+    data = json.dumps(config).encode()
+    manifest["config"] |= {"digest": registry.put_blob("liar", data), "size": len(data)}
+    registry.put_blob("liar", registry.blobs[layer["digest"]])
+    layer["size"] += 1
+    registry.put_manifest("liar", media_type, json.dumps(manifest).encode(), "1")
+    done = wherry("pull", f"{registry.address}/liar:1", check=False)
+    assert (done.returncode, "bytes, not the" in done.err) == (1, True)
+    assert not pending(wherry)
+
+
 def test_a_pull_that_is_killed_is_made_again_by_the_next(wherry, registry, eventually):
     image_of(registry, "cut", {"a": os.urandom(3_000_000)}, {"b": os.urandom(3_000_000)})
     reached, go_on = threading.Event(), threading.Event()

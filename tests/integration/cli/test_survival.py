@@ -112,7 +112,7 @@ def test_commands_at_once_do_not_wait_for_each_other(wherry, name):
     child.wait()
 
 
-def test_a_start_that_died_and_was_not_repaired_is_begun_anew(wherry):
+def test_a_start_that_died_and_was_not_repaired_is_begun_anew(wherry, eventually):
     """The lock of one who was killed can be held for a moment by a child of it, and repair passes such rows by."""
     from wherry.base.paths import Layout
     from wherry.engine import open_engine
@@ -126,4 +126,4 @@ def test_a_start_that_died_and_was_not_repaired_is_begun_anew(wherry):
     engine.lifecycle.start(container.id)
     assert wherry("exec", "dead", "echo", "alive").out == "alive\n"
     wherry("rm", "-f", "dead")
-    assert not wherry.leftovers()
+    eventually(lambda: not wherry.leftovers())
