@@ -157,7 +157,7 @@ class Session:
             name = replaced.removeprefix("docker-image://")
         elif replaced:
             raise InvalidInput(f"the build context {name} is a directory, and FROM needs an image")
-        if not self.request.pull or self.only_looks:
+        if not self.request.pull:
             try:
                 return self.engine.images.resolve(name)
             except NotFound:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from wherry.base.errors import InvalidInput, UsageError
-from wherry.cli.parsing import parse_size
+from wherry.cli.parsing import BOOLEANS, parse_size
 from wherry.engine.request import MountRequest
 
 __all__ = ["parse_mount", "parse_tmpfs", "parse_volume"]
@@ -47,7 +47,6 @@ def _absolute(path: str, text: str) -> str:
     return path
 
 
-_BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _KINDS = ("bind", "volume", "tmpfs")
 _SWITCHES = ("readonly", "ro", "volume-nocopy")
 _NAMES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly"}
@@ -121,9 +120,9 @@ def _mount(values: dict[str, str]) -> MountRequest:
 
 def _boolean(values: dict[str, str], name: str) -> bool:
     text = values.get(name, "false")
-    if text.lower() not in _BOOLEANS:
+    if text.lower() not in BOOLEANS:
         raise InvalidInput(f"invalid value for {name}: {text}", hint="write true or false")
-    return _BOOLEANS[text.lower()]
+    return BOOLEANS[text.lower()]
 
 
 def _octal(values: dict[str, str], name: str) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "BOOLEANS",
     "parse_add_host",
     "parse_cpus",
     "parse_device",
@@ -26,6 +27,7 @@ __all__ = [
     "parse_ulimit",
 ]
 
+BOOLEANS = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 

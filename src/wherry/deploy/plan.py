@@ -8,6 +8,7 @@ one before it has ended.
 from __future__ import annotations
 
 from wherry.base.values import NamedTuple
+from wherry.deploy.routing import HEAVIEST
 from wherry.deploy.steps import (
     Check,
     EnsureAccessories,
@@ -47,7 +48,6 @@ __all__ = [
 ]
 
 FULL = 100
-_HEAVIEST = 256
 
 
 class Member(NamedTuple):
@@ -237,9 +237,9 @@ def split_weights(old: int, new: int, percent: float) -> tuple[int, int]:
         return abs(new * light / (old * heavy + new * light) - percent / 100)
 
     ratio = percent * old / ((100 - percent) * new)
-    pairs = [(heavy, round(heavy * ratio)) for heavy in range(1, _HEAVIEST + 1)]
-    pairs += [(round(light / ratio), light) for light in range(1, _HEAVIEST + 1)]
-    within = [(max(1, min(one, _HEAVIEST)), max(1, min(two, _HEAVIEST))) for one, two in pairs]
+    pairs = [(heavy, round(heavy * ratio)) for heavy in range(1, HEAVIEST + 1)]
+    pairs += [(round(light / ratio), light) for light in range(1, HEAVIEST + 1)]
+    within = [(max(1, min(one, HEAVIEST)), max(1, min(two, HEAVIEST))) for one, two in pairs]
     return min(within, key=lambda pair: (miss(*pair), sum(pair)))
 
 

@@ -12,7 +12,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Certificate", "Check", "Pool", "Rule", "Section", "Server", "ServerState", "by_instance"]
+__all__ = [
+    "HEAVIEST",
+    "Certificate",
+    "Check",
+    "Pool",
+    "Rule",
+    "Section",
+    "Server",
+    "ServerState",
+    "by_instance",
+    "by_pool",
+]
+
+HEAVIEST = 256  # the most that a server weighs
 
 
 class Check(NamedTuple):
@@ -111,7 +124,16 @@ class ServerState(NamedTuple):
 
 def by_instance(states: Iterable[ServerState]) -> dict[str, list[ServerState]]:
     """States of servers by their instance's name."""
+    return _grouped((one.instance, one) for one in states)
+
+
+def by_pool(states: Iterable[ServerState]) -> dict[str, list[ServerState]]:
+    """States of servers by their pool's name, where an instance has one for each of its replicas."""
+    return _grouped((one.pool, one) for one in states)
+
+
+def _grouped(states: Iterable[tuple[str, ServerState]]) -> dict[str, list[ServerState]]:
     found: dict[str, list[ServerState]] = {}
-    for one in states:
-        found.setdefault(one.instance, []).append(one)
+    for name, one in states:
+        found.setdefault(name, []).append(one)
     return found

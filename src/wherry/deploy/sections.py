@@ -7,7 +7,7 @@ instance of it serves: its replacement's come into force with the last of them g
 from __future__ import annotations
 
 from wherry.base.values import NamedTuple
-from wherry.deploy.routing import Check, Pool, Rule, Section, Server
+from wherry.deploy.routing import HEAVIEST, Check, Pool, Rule, Section, Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from wherry.deploy.target import ObservedInstance, ObservedService
 
 __all__ = ["Endpoint", "addresses_of", "build_section", "check_of", "endpoints", "hosts_of", "with_last_addresses"]
-
-_HEAVIEST = 256  # the most that a server weighs
 
 
 class Endpoint(NamedTuple):
@@ -160,7 +158,7 @@ def _scale(places: Sequence[tuple[Instance, list[str], int]]) -> float:
 
     whole = lcm(*(len(addresses) for _, addresses, _ in places if addresses))
     most = max((one.weight * whole / len(addresses) for one, addresses, _ in places if addresses), default=0.0)
-    return whole * min(1.0, _HEAVIEST / most) if most else 1.0
+    return whole * min(1.0, HEAVIEST / most) if most else 1.0
 
 
 def _ruling(environment: Environment, present: Sequence[Instance]) -> int:

@@ -88,15 +88,15 @@ class Versions:
         the project says something that no environment could run.
         """
         hooks = self._prebuild(options, owner, progress, warn)
-        project, kept = _read_project(options, warn)
-        parse_extension(_model(project))
+        project, model = _read_project(options, warn)
+        parse_extension(model)
         secrets = _secrets(project)
         names = [one.image_name(project.name) for one in project.services.values()]
         wanted = plan_images(project, self._engine.image_ids(names), build=True)
         building = BuildOptions(base_fallback=options.base_fallback)
         ensure_images(self._engine, project, wanted, progress, options=building)
         images = self._pin(project, owner)
-        model = self._pinned({**_model(project), **({HOOKS: hooks} if hooks else {}), **kept}, images)
+        model = self._pinned(_with_hooks(model, hooks), images)
         return Content(model, images, secrets, revision(project.directory, project.environment))
 
     def draft(self, options: ProjectOptions, warn: Warn = lambda _: None) -> Content:
@@ -104,9 +104,8 @@ class Versions:
 
         Raises what the project's files make `build` raise.
         """
-        hooks = read_hooks(_load(options, lambda _: None).directory, warn)
-        project, kept = _read_project(options, warn)
-        model = {**_model(project), **({HOOKS: hooks} if hooks else {}), **kept}
+        project, model = _read_project(options, warn)
+        model = _with_hooks(model, read_hooks(project.directory, warn))
         return Content(model, {}, {}, revision(project.directory, project.environment))
 
     def _prebuild(self, options: ProjectOptions, owner: str, progress: Sink, warn: Warn) -> dict[str, dict[str, str]]:
@@ -152,7 +151,7 @@ class Versions:
 
 
 def _read_project(options: ProjectOptions, warn: Warn) -> tuple[Project, dict[str, Any]]:
-    """The project, and what its model holds besides (its jobs). Raises InvalidInput where nothing would run."""
+    """The project, and its model with its jobs. Raises InvalidInput where nothing would run."""
     project = without_unused(_load(options, warn))
     if not project.services:
         raise InvalidInput("the project has no service", hint="is every one in a profile that is not active?")
@@ -160,7 +159,11 @@ def _read_project(options: ProjectOptions, warn: Warn) -> tuple[Project, dict[st
     for service in project.services.values():
         for warning in (*check_supported(service), *_bound(service)):
             warn(warning)
-    return project, {CRON: jobs} if jobs else {}
+    return project, {**_model(project), **({CRON: jobs} if jobs else {})}
+
+
+def _with_hooks(model: dict[str, Any], hooks: dict[str, dict[str, str]]) -> dict[str, Any]:
+    return {**model, HOOKS: hooks} if hooks else model
 
 
 def _model(project: Project) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import stat
 
 from wherry.base.values import NamedTuple
-from wherry.layer.packing import is_opaque, is_same_directory, is_whiteout, lower_status, showing_through
+from wherry.layer.packing import hidden_names, is_opaque, is_same_directory, is_whiteout, lower_status, showing_through
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _directory(
     lower, showing, shown = lower_status(below), showing_through(below), os.fsdecode(path)
     inside = _inside(path, source, showing, places, opaque=opaque)
     first = next(inside, None)
-    hidden = _hidden(path, source, showing) if opaque else []
+    hidden = hidden_names(source, showing) if opaque else []
     if lower is None:
         if first or shown not in places:
             yield Change("A", shown)
@@ -71,15 +71,4 @@ def _directory(
     if first:
         yield first
     yield from inside
-    yield from hidden
-
-
-def _hidden(path: bytes, source: bytes, showing: list[bytes]) -> list[Change]:
-    """What lower directories have and an opaque one has not."""
-    own = set(os.listdir(source))
-    names = {name for lower in showing for name in os.listdir(lower) if name not in own}
-    return [
-        Change("D", os.fsdecode(path + b"/" + name))
-        for name in sorted(names)
-        if lower_status([os.path.join(lower, name) for lower in showing]) is not None
-    ]
+    yield from (Change("D", os.fsdecode(path + b"/" + name)) for name in hidden)

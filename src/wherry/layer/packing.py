@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = [
+    "hidden_names",
     "is_opaque",
     "is_same_directory",
     "is_whiteout",
@@ -168,14 +169,9 @@ class _Packer:
         return showing
 
     def _hide(self, path: bytes, source: bytes, showing: list[bytes]) -> None:
-        own = set(os.listdir(source))
-        hidden: set[bytes] = set()
-        for lower in showing:
-            hidden.update(name for name in os.listdir(lower) if name not in own)
-        for name in sorted(hidden):
-            if lower_status([os.path.join(lower, name) for lower in showing]) is not None:
-                self._write_parents()
-                self._tar.whiteout(path + b"/" + name)
+        for name in hidden_names(source, showing):
+            self._write_parents()
+            self._tar.whiteout(path + b"/" + name)
 
     def _meta(self, source: bytes, status: os.stat_result) -> Meta:
         mtime = status.st_mtime_ns // 1_000_000_000
@@ -271,6 +267,13 @@ def showing_through(candidates: Sequence[bytes]) -> list[bytes]:
         if is_opaque(candidate):
             break
     return showing
+
+
+def hidden_names(source: bytes, showing: Sequence[bytes]) -> list[bytes]:
+    """What the lower directories have and the opaque `source` has not, in order."""
+    own = set(os.listdir(source))
+    names = {name for lower in showing for name in os.listdir(lower) if name not in own}
+    return [name for name in sorted(names) if lower_status([os.path.join(one, name) for one in showing]) is not None]
 
 
 def is_same_directory(upper: os.stat_result, lower: os.stat_result) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wherry.deploy.routing import by_pool
 from wherry.serve.exposition import Family, Sample
 
 TYPE_CHECKING = False
@@ -10,7 +11,6 @@ if TYPE_CHECKING:
 
     from wherry.deploy.health import EnvironmentHealth, InstanceHealth
     from wherry.deploy.model import Deployment
-    from wherry.deploy.routing import ServerState
     from wherry.deploy.target import ObservedInstance
     from wherry.deploy.traffic import RequestStats
     from wherry.serve.looking import Look
@@ -89,14 +89,6 @@ def _deployments(looks: Sequence[Look], deployments: Mapping[str, Sequence[Deplo
     yield Family("wherry_deployment_last_started_seconds", "gauge", "When the last deployment began.", began)
 
 
-def _by_pool(servers: Iterable[ServerState]) -> dict[str, list[ServerState]]:
-    """An instance has a server in a pool for each of its replicas."""
-    pools: dict[str, list[ServerState]] = {}
-    for one in servers:
-        pools.setdefault(one.pool, []).append(one)
-    return pools
-
-
 def _instances(looks: Sequence[Look]) -> Iterator[Family]:
     def family(name: str, kind: str, words: str, samples: Iterable[Sample]) -> Family:
         return Family(f"wherry_instance_{name}", kind, words, tuple(samples))
@@ -118,7 +110,7 @@ def _instances(looks: Sequence[Look]) -> Iterator[Family]:
         (
             Sample((*labels, ("pool", pool), ("class", _CLASSES[index])), sum(one.responses[index] for one in servers))
             for labels, state, _ in each
-            for pool, servers in _by_pool(state.servers).items()
+            for pool, servers in by_pool(state.servers).items()
             for index in range(len(_CLASSES))
         ),
     )
@@ -129,7 +121,7 @@ def _instances(looks: Sequence[Look]) -> Iterator[Family]:
         (
             Sample((*labels, ("pool", pool)), sum(one.failures for one in servers))
             for labels, state, _ in each
-            for pool, servers in _by_pool(state.servers).items()
+            for pool, servers in by_pool(state.servers).items()
         ),
     )
     yield family(

@@ -97,8 +97,8 @@ class Serving(NamedTuple):
 def serve(layout: Layout, listening: Listening, serving: Serving) -> None:
     """Serve until SIGTERM or SIGINT. What is still under way then is in the journal, and is taken up by the next one.
 
-    Raises Conflict where another process serves this
-    installation, Unavailable where the address cannot be had, InvalidInput for a certificate that cannot be used.
+    Raises Conflict where another process serves this installation, Unavailable where the address cannot be had,
+    InvalidInput for a certificate that cannot be used.
     """
     lock = FileLock(f"{layout.locks}/serve", wait=False)
     try:

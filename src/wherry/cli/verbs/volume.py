@@ -7,6 +7,7 @@ from wherry.cli.filters import split_filter
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import confirm, dispatch
 from wherry.cli.output import human_size, print_list
+from wherry.cli.parsing import BOOLEANS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from wherry.engine.volumes import Volume
 
 __all__ = ["run"]
-
-_BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 def run(argv: list[str]) -> int:
@@ -56,8 +55,8 @@ def _list(argv: list[str]) -> int:
     volumes = opened.volumes.all()
     for text in parsed["filter"]:
         key, value = split_filter(text)
-        if key == "dangling" and value in _BOOLEANS:
-            volumes = [one for one in volumes if opened.volumes.is_used(one.name) != _BOOLEANS[value]]
+        if key == "dangling" and value in BOOLEANS:
+            volumes = [one for one in volumes if opened.volumes.is_used(one.name) != BOOLEANS[value]]
         elif key == "dangling":
             raise InvalidInput(f"Invalid filter '{text}'", hint="write true or false")
         elif key == "driver":

@@ -49,15 +49,12 @@ class Wanted(NamedTuple):
 
 
 def server_name(environment: str, server: Server, check: Check) -> str:
-    """ENVIRONMENT:INSTANCE:PLACE:MARK. PLACE stands for the address, MARK for all else that cannot be changed of a
-    server once it is there.
-    """
-    place = _mark(_place(server))
-    return f"{instance_prefix(environment, server.instance)}{place}:{_mark(_arguments(server, check))}"
+    """ENVIRONMENT:INSTANCE:PLACE:MARK; MARK stands for all that cannot be changed of a server that is there."""
+    return f"{environment}:{cookie(server)}:{_mark(_arguments(server, check))}"
 
 
 def cookie(server: Server) -> str:
-    """INSTANCE:PLACE, by which a client's cookie names the server that it sticks to, whatever its check."""
+    """INSTANCE:PLACE, by which a client's cookie names the server that it sticks to; PLACE stands for its address."""
     return f"{server.instance}:{_mark(_place(server))}"
 
 
