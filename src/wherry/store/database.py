@@ -23,6 +23,8 @@ __all__ = ["Database", "Duplicate"]
 Duplicate = sqlite3.IntegrityError  # raised by a write that would give two rows one key
 
 _BUSY_MILLISECONDS = 60_000
+_CHECKPOINT_MILLISECONDS = 1_000
+_JOURNAL_BYTES = 4 << 20  # about the 1000 pages after which SQLite would copy the journal of itself
 
 
 _inherited: list[sqlite3.Connection] = []
@@ -38,6 +40,29 @@ class _Own:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self._process = os.getpid()
+        self._longest = _JOURNAL_BYTES
+
+    def shorten_journal(self, path: str) -> None:
+        """Copy a journal that has grown long into the database and empty it, alone among writers.
+
+        SQLite would do so after any commit while others write, which before 3.51.3 can leave pages out and so damage
+        the database (https://sqlite.org/wal.html, "The WAL-Reset Bug"); it happened. TRUNCATE holds the writers' lock.
+        Where somebody reads too long, or the disk is full, the journal stays and may grow to twice its length.
+        """
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            return
+        if size < self._longest:
+            return
+        try:
+            self.connection.execute(f"PRAGMA busy_timeout={_CHECKPOINT_MILLISECONDS}")
+            busy = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError:
+            busy = True
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        self._longest = 2 * size if busy else _JOURNAL_BYTES
 
     def __del__(self) -> None:
         if os.getpid() == self._process:
@@ -62,11 +87,12 @@ class _Read:
 class _Write:
     """A context that is one transaction: all of it happens, or nothing. Nested uses join the outermost.
 
-    Raises Unavailable where the file cannot be written; the next transaction begins anew then.
+    Raises Unavailable where the file cannot be written, and Corrupt where it is damaged; the next transaction begins
+    anew then.
     """
 
     def __init__(self, own: _Own, path: str) -> None:
-        self._own = own  # so that it is not closed meanwhile
+        self._own = own
         self._connection = own.connection
         self._path = path
         self._outermost = False
@@ -91,8 +117,10 @@ class _Write:
         finally:
             if self._connection.in_transaction:  # SQLite may have undone it already
                 self._connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
             raise _unusable(self._path, error) from None
+        if kind is None:
+            self._own.shorten_journal(f"{self._path}-wal")
 
 
 def _keep_private(path: str) -> None:
@@ -153,6 +181,7 @@ class Database:
                 self._path, timeout=_BUSY_MILLISECONDS / 1000, isolation_level=None, check_same_thread=False
             )
             connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA wal_autocheckpoint=0")  # see `shorten_journal`
             connection.execute(f"PRAGMA synchronous={'FULL' if self._durable else 'NORMAL'}")
             connection.execute("PRAGMA foreign_keys=ON")
             self._versions = self._read_versions(connection)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from wherry.base.errors import Unavailable
+from wherry.base.errors import Corrupt, Unavailable
 from wherry.store.database import Database
 
 TABLE = "CREATE TABLE facts (value TEXT NOT NULL) STRICT;"
@@ -139,3 +139,70 @@ def test_nobody_but_its_owner_reads_it(tmp_path):
     with Database(str(path)).read() as connection:
         assert list(connection.execute("SELECT value FROM facts")) == []
     assert set(modes(tmp_path).values()) == {0o600}
+
+
+GROWING = """
+import sys
+from wherry.store.database import Database
+
+database = Database(sys.argv[1])
+for number in range(150):
+    with database.write() as connection:
+        connection.execute("INSERT INTO facts VALUES (?)", (str(number) * 20_000,))
+"""
+
+
+def test_the_journal_is_emptied_when_it_is_long_whoever_writes(tmp_path):
+    path = f"{tmp_path}/state.db"
+    database = Database(path)
+    database.migrate("facts", (TABLE,))
+    assert database.read().__enter__().execute("PRAGMA wal_autocheckpoint").fetchone() == (0,)
+    argv = [sys.executable, "-c", GROWING, path]
+    writers = [subprocess.Popen(argv) for _ in range(3)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
+    assert os.stat(f"{path}-wal").st_size < 6 << 20 < os.stat(path).st_size
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM facts").fetchone() == (450,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_reader_that_stays_does_not_hold_writers_up_for_long(tmp_path):
+    path = f"{tmp_path}/state.db"
+    database, reader = Database(path), Database(path)
+    database.migrate("facts", (TABLE,))
+
+    def add(size):
+        with database.write() as connection:
+            connection.execute("INSERT INTO facts VALUES (?)", ("x" * size,))
+
+    add(1)
+    add(1)
+    with reader.read() as reading:
+        rows = reading.execute("SELECT value FROM facts")
+        assert next(rows) == ("x",)
+        add(5 << 20)
+        add(1)
+        assert os.stat(f"{path}-wal").st_size > 5 << 20
+        assert list(rows) == [("x",)]
+    add(6 << 20)
+    assert os.stat(f"{path}-wal").st_size == 0
+
+
+def test_a_damaged_database_is_told_as_one(tmp_path):
+    path = tmp_path / "state.db"
+    database = Database(str(path))
+    database.migrate("facts", ("CREATE TABLE facts (value TEXT UNIQUE) STRICT;",))
+    with database.write() as connection:
+        connection.executemany("INSERT INTO facts VALUES (?)", [(f"{number:04}" * 20,) for number in range(500)])
+    database.close()
+    with open(path, "r+b") as file:
+        for page in range(3, os.stat(path).st_size // 4096):
+            file.seek(page * 4096)
+            file.write(b"\xff" * 64)
+
+    def add():
+        with database.write() as connection:
+            connection.execute("INSERT INTO facts VALUES ('0250')")
+
+    with pytest.raises(Corrupt, match="is damaged: database disk image is malformed"):
+        add()
