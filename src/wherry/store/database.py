@@ -46,7 +46,7 @@ class _Own:
         """Copy a journal that has grown long into the database and empty it, alone among writers.
 
         SQLite would do so after any commit while others write, which before 3.51.3 can leave pages out and so damage
-        the database (https://sqlite.org/wal.html, "The WAL-Reset Bug"); it happened. TRUNCATE holds the writers' lock.
+        the database (https://sqlite.org/wal.html, "The WAL-Reset Bug"). TRUNCATE holds the writers' lock.
         Where somebody reads too long, or the disk is full, the journal stays and may grow to twice its length.
         """
         try:
