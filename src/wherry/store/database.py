@@ -92,7 +92,7 @@ class _Write:
     """
 
     def __init__(self, own: _Own, path: str) -> None:
-        self._own = own
+        self._own = own  # so that it is not closed meanwhile
         self._connection = own.connection
         self._path = path
         self._outermost = False
