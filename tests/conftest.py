@@ -6,6 +6,7 @@ under test get Ctrl-C as a terminal's would, also where the tests run in the bac
 
 import os
 import signal
+import sys
 
 from hypothesis import settings
 
@@ -14,5 +15,18 @@ settings.register_profile("here", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _keep_to_sqlite(event, arguments):
+    """Closing any descriptor of a database's file takes the locks away that connections of this process hold.
+
+    Other processes take away the journal that is still used here then, and both damage the database. What wants to read
+    such a file does so in a process of its own.
+    """
+    if event == "open" and str(arguments[0]).endswith((".db", ".db-wal", ".db-shm")):
+        raise RuntimeError(f"{arguments[0]} is opened beside SQLite")
+
+
+sys.addaudithook(_keep_to_sqlite)
 
 pytest_plugins = ["installation", "machine", "registry_server", "example", "deploying"]

@@ -1,4 +1,5 @@
 import os
+import subprocess
 import threading
 
 import pytest
@@ -57,7 +58,7 @@ def test_secrets_are_nowhere_in_the_clear(records, tmp_path):
     records.add_environment(environment())
     records.add_revision(Revision("prod", 1, "v1"), [Secret("TOKEN", "correct horse battery")])
     records.database.close()
-    held = b"".join(path.read_bytes() for path in tmp_path.glob("wherry.db*"))
+    held = subprocess.run(["cat", *tmp_path.glob("wherry.db*")], stdout=subprocess.PIPE, check=True).stdout
     assert b"TOKEN" in held
     assert b"correct horse" not in held
     assert os.stat(tmp_path / "deploy/secrets.key").st_mode & 0o777 == 0o600
