@@ -86,5 +86,7 @@ def failure(finished: Finished) -> ProgramFailed:
     words = finished.stderr.decode(errors="replace").strip()
     how = f"exit code {finished.status}" if finished.status >= 0 else f"signal {-finished.status}"
     name = os.path.basename(finished.argv[0])
-    last = words.splitlines()[-1] if words else "it said nothing"
+    # `ip -batch` says where it stopped after it has said why.
+    causes = [line for line in words.splitlines() if not line.startswith("Command failed -:")]
+    last = causes[-1] if causes else words or "it said nothing"
     return ProgramFailed(f"{name} failed with {how}: {last}", argv=finished.argv, status=finished.status, stderr=words)

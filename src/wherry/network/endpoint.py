@@ -55,6 +55,8 @@ class Namespace:
         endpoint = self._endpoint
         try:
             if endpoint.cables:
+                for each in endpoint.cables:
+                    _clear_place(endpoint.container_id, endpoint.tag, each)
                 lines = [
                     _outer(endpoint.container_id, endpoint.tag, each, str(self._child)) for each in endpoint.cables
                 ]
@@ -104,6 +106,7 @@ def open_namespace(endpoint: Endpoint) -> Namespace:
 
 def plug(container_id: str, tag: str, namespace: str, cable: Cable) -> None:
     """Lay a further cable into a namespace that is in use."""
+    _clear_place(container_id, tag, cable)
     run((require("ip"), "-batch", "-"), stdin=_outer(container_id, tag, cable, namespace).encode())
     run((*_inside_of(namespace), "-batch", "-"), stdin=_inner(cable).encode())
 
@@ -111,6 +114,12 @@ def plug(container_id: str, tag: str, namespace: str, cable: Cable) -> None:
 def unplug(container_id: str, tag: str, number: int) -> None:
     """Take a cable out, with its routes; harmless where it is gone."""
     run((require("ip"), "link", "delete", interface(tag, container_id, number)), check=False)
+
+
+def _clear_place(container_id: str, tag: str, cable: Cable) -> None:
+    """Remove the cable of an earlier start: the kernel does so later, or not while somebody is in its namespace."""
+    if os.path.exists(f"/sys/class/net/{interface(tag, container_id, cable.number)}"):
+        unplug(container_id, tag, cable.number)
 
 
 def set_gateway(namespace: str, gateway: str) -> None:

@@ -186,6 +186,18 @@ def test_what_dies_and_is_started_again_keeps_its_address(there, eventually):
     assert address() == before["NetworkSettings"]["Networks"]["blue"]["IPAddress"]
 
 
+def test_a_restart_does_not_wait_for_the_kernel_or_for_who_is_in_the_old_namespace(there):
+    sleeper(there, "one")
+    inside = f"--net=/proc/{there.inspect('one')['State']['Pid']}/ns/net"
+    with subprocess.Popen(["nsenter", inside, "sleep", "300"]) as somebody:
+        try:
+            there("exec", "one", "true")
+            there("restart", "-t", "0", "one")
+            assert there("exec", "one", "cat", "/sys/class/net/eth0/operstate").out == "up\n"
+        finally:
+            somebody.kill()
+
+
 def test_joining_before_it_runs_and_several_at_once(there):
     for network in ("blue", "red", "green"):
         there("network", "create", network)
