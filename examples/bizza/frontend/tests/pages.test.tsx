@@ -47,7 +47,7 @@ it("shows a speaker with what they present", async () => {
   visit("/speakers/3", { "GET /speakers/3": { ...GRACE, presentations: [{ id: 1, title: "Compilers", kind: "talk", abstract: "", event: SUMMIT, speakers: [] }] } });
   expect(await screen.findByRole("heading", { level: 1, name: "Grace Hopper" })).toBeInTheDocument();
   expect(screen.getByText("Compilers")).toBeInTheDocument();
-  expect(document.title).toBe("Grace Hopper · Bizza");
+  await waitFor(() => expect(document.title).toBe("Grace Hopper · Bizza"));
 });
 
 it("says when a speaker is not there", async () => {
