@@ -23,7 +23,7 @@ def _keep_to_sqlite(event, arguments):
     Other processes take away the journal that is still used here then, and both damage the database. What wants to read
     such a file does so in a process of its own.
     """
-    if event == "open" and str(arguments[0]).endswith((".db", ".db-wal", ".db-shm")):
+    if event == "open" and str(arguments[0]).endswith(("wherry.db", "wherry.db-wal", "wherry.db-shm")):
         raise RuntimeError(f"{arguments[0]} is opened beside SQLite")
 
 
