@@ -4,12 +4,16 @@ Run as a program, it serves the root that WHERRY_ROOT names: an environment `sho
 balancer are fakes, so that operations are real and run nothing. Versions called `slow` never become healthy.
 """
 
+import http.cookiejar
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 ROLES = ("viewer", "operator", "admin")
 MODEL = {
@@ -68,6 +72,26 @@ class ConsoleProcess:
             return None
         self.process.send_signal(number)
         return self.process.wait(30)
+
+
+class Client:
+    """Somebody with cookies who asks a console; redirects are not followed."""
+
+    def __init__(self, url):
+        self.url = url
+        no_redirect = type("NoRedirect", (urllib.request.HTTPRedirectHandler,), {"redirect_request": lambda *_: None})
+        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self._opener = urllib.request.build_opener(jar, no_redirect)
+
+    def __call__(self, path, form=None, **headers):
+        data = None if form is None else urllib.parse.urlencode(form).encode()
+        sent = {"Origin": self.url, **headers} if form is not None else headers
+        try:
+            answer = self._opener.open(urllib.request.Request(self.url + path, data, sent), timeout=30)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            return answer.status, answer.read().decode()
 
 
 def _serve():

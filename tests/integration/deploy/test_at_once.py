@@ -107,9 +107,10 @@ def test_serve_is_killed_in_the_middle_of_a_deployment(commands, journal, next_o
                 console.start()
                 eventually(lambda: journal.pending("shop") is None, 60)
             else:
-                commands("env", "set", "shop", "GREETING=hello")
+                commands("env", "set", "shop", "-e", "GREETING=hello")
     finally:
         console.end(signal.SIGKILL)
+        commands("serve", "user", "rm", "bo")
     assert (load.done > 20, load.failures) == (True, [])
     assert journal.operation(pending.id).state == "done"
     status = commands.status("shop")

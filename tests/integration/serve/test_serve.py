@@ -1,20 +1,16 @@
 """`wherry serve` as a process: who comes in, what it answers, and how it ends."""
 
 import base64
-import http.cookiejar
 import os
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 
 import pytest
 
-from console_process import ConsoleProcess
+from console_process import Client, ConsoleProcess
 from exposition import parse_exposition
 
 WHERRY = (sys.executable, "-I", "-m", "wherry")
@@ -54,26 +50,6 @@ def installed(tmp_path):
     for one in made.running:
         if one.process.poll() is None:
             one.end(signal.SIGKILL)
-
-
-class Client:
-    """Somebody with cookies; redirects are not followed."""
-
-    def __init__(self, url):
-        self.url = url
-        no_redirect = type("NoRedirect", (urllib.request.HTTPRedirectHandler,), {"redirect_request": lambda *_: None})
-        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._opener = urllib.request.build_opener(jar, no_redirect)
-
-    def __call__(self, path, form=None, **headers):
-        data = None if form is None else urllib.parse.urlencode(form).encode()
-        sent = {"Origin": self.url, **headers} if form is not None else headers
-        try:
-            answer = self._opener.open(urllib.request.Request(self.url + path, data, sent), timeout=30)
-        except urllib.error.HTTPError as error:
-            answer = error
-        with answer:
-            return answer.status, answer.read().decode()
 
 
 def add(installed, name, role):
