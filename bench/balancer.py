@@ -3,8 +3,8 @@
 All are the same program from the same base image, in a container on the host's network, with as many threads, the same
 servers, checks, timeouts and limits of descriptors; they take turns. A hand-written one has a frontend and a backend.
 The bare one has neither log nor headers; the careful one has `option forwardfor` and `option httplog` into a ring as
-large as Wherry's. The servers are an HAProxy that answers by itself, so that as little as possible of what is measured
-is theirs.
+large as Wherry's; the retrying one also tries requests again that got no answer, as Wherry's does. The servers are an
+HAProxy that answers by itself, so that as little as possible of what is measured is theirs.
 """
 
 from __future__ import annotations
@@ -61,7 +61,13 @@ ring access
   maxlen 4096
   size 16777216
 """
-HAND_WRITTEN = {"bare": "", "careful": CAREFUL}
+# As Wherry's, whose instances are replaced and killed while requests come in: those that got no answer are tried again.
+RETRYING = f"""\
+  option redispatch 1
+  retries 3
+  retry-on conn-failure empty-response
+{CAREFUL}"""
+HAND_WRITTEN = {"bare": "", "careful": CAREFUL, "retrying": RETRYING}
 
 
 def free_port():
@@ -170,16 +176,18 @@ def measure(directory, options):
 
 def compare(by_hand, port, options, host="bench.localhost"):
     """Requests per second of those written by hand (their ports by name) and of Wherry's; medians of turns."""
-    print("| what | bare | careful | Wherry's | of bare | of careful |\n|---|---|---|---|---|---|")
+    names = list(by_hand)
+    print(f"| what | {' | '.join(names)} | Wherry's | of {' | of '.join(names)} |")
+    print("|---" * (2 * len(names) + 2) + "|")
     for close, connections in ((False, 16), (False, 100), (True, 16)):
         figures = {each: [] for each in (*by_hand.values(), port)}
         for _ in range(options.rounds):
             for each in figures:
                 figures[each].append(requests_per_second(each, options.seconds, connections, close, host))
-        bare, careful, ours = (statistics.median(each) for each in figures.values())
+        *theirs, ours = (statistics.median(each) for each in figures.values())
         kind = "a connection each" if close else "keep-alive"
-        row = f"| requests/s, {connections} at once, {kind} | {bare:,.0f} | {careful:,.0f} | {ours:,.0f} |"
-        print(f"{row} {ours / bare:.2f} | {ours / careful:.2f} |", flush=True)
+        cells = [f"{each:,.0f}" for each in (*theirs, ours)] + [f"{ours / each:.2f}" for each in theirs]
+        print(f"| requests/s, {connections} at once, {kind} | {' | '.join(cells)} |", flush=True)
 
 
 def describe(balancer, layout, first, second):
