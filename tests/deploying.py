@@ -1,9 +1,14 @@
 """Environments by the command line, for tests: a project in a directory, real containers, a balancer before them."""
 
+import contextlib
 import copy
+import glob
 import http.client
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -48,6 +53,41 @@ def service(says, burn=0.0, **more):
         "stop_grace_period": "0s",
         **more,
     }
+
+
+def reboot(layout):
+    """Every process of the installation is gone, and all that is kept in memory; its monitors see nothing end."""
+    for pid in [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _is_of(layout, pid)]:
+        _kill(pid)
+    for place in glob.glob(f"/sys/fs/cgroup/*/wherry-{layout.tag}/*/cgroup.procs"):
+        with open(place) as file:
+            for pid in file.read().split():
+                _kill(int(pid))
+    with open("/proc/self/mountinfo") as table:
+        mounted = [line.split()[4] for line in table]
+    for path in sorted((one for one in mounted if one.startswith(f"{layout.run}/")), key=len, reverse=True):
+        subprocess.run(["umount", "-l", path], check=True)
+    shutil.rmtree(layout.run)
+    subprocess.run(["nft", "delete", "table", "ip", f"wherry-{layout.tag}"], check=False)
+    for link in os.listdir("/sys/class/net"):
+        if link.startswith(f"wh{layout.tag}"):
+            subprocess.run(["ip", "link", "delete", link], check=False, capture_output=True)
+
+
+def _is_of(layout, pid):
+    """Whether a process is the installation's, other than these tests."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return pid != os.getpid() and f"{layout.run}/".encode() in file.read()
+    except OSError:
+        return False
+
+
+def _kill(pid):
+    """One process: 0 or less would mean a whole group, this one's own among them."""
+    assert pid > 1
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 class Commands:

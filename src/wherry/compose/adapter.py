@@ -181,6 +181,14 @@ class WherryEngine:
         self._files.renew(container.request, files)
         self._engine.containers.start(container.id)
 
+    def lacks_files(self, container_id: str) -> bool:
+        """See ComposeEngine."""
+        return self._files.lacks(self._engine.containers.resolve(container_id).request)
+
+    def renew_files(self, container_id: str, files: Sequence[FileWish]) -> None:
+        """See ComposeEngine."""
+        self._files.renew(self._engine.containers.resolve(container_id).request, files)
+
     def run_attached(self, container_id: str, streams: Streams) -> int | None:
         """See ComposeEngine."""
         return self._engine.containers.run_attached(container_id, streams)
@@ -306,6 +314,10 @@ class _Files:
         """A context that gives the mounts; if it fails, nothing of the files is left."""
         return _Laid(self._root, wishes)
 
+    def lacks(self, request: ContainerRequest) -> bool:
+        """Whether a reboot took files of the container."""
+        return not all(map(os.path.exists, self._own(request)))
+
     def renew(self, request: ContainerRequest, wishes: Sequence[FileWish]) -> None:
         """Write again what a reboot took."""
         contents = {wish.target: wish for wish in wishes if not wish.source}
@@ -324,8 +336,10 @@ class _Files:
             remove_tree(directory)
 
     def _directories(self, request: ContainerRequest) -> set[str]:
-        own = [mount.source for mount in request.mounts if mount.source.startswith(f"{self._root}/")]
-        return {os.path.dirname(source) for source in own}
+        return {os.path.dirname(source) for source in self._own(request)}
+
+    def _own(self, request: ContainerRequest) -> list[str]:
+        return [mount.source for mount in request.mounts if mount.source.startswith(f"{self._root}/")]
 
     def sweep(self, requests: Callable[[], list[ContainerRequest]]) -> None:
         """Remove what belongs to no container and is not being made."""

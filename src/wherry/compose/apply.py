@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wherry.compose.model import Project
     from wherry.compose.state import ObservedContainer, State
 
-__all__ = ["ApplyOptions", "apply_plan"]
+__all__ = ["ApplyOptions", "apply_plan", "renew_files"]
 
 
 class StillInUse(Conflict):
@@ -43,12 +43,14 @@ class ApplyOptions(NamedTuple):
     """`timeout` is how long a container may take to stop, in seconds; `parallel` 0 or less is without limit.
 
     An interrupt waits for the steps that are under way where it is `patient`, and leaves them to themselves otherwise.
+    `look` is called once a second while a condition is waited for, and may raise to end that.
     """
 
     timeout: int | None = None
     parallel: int = -1
     patient: bool = True
     on_start: Callable[[ObservedContainer], None] = lambda _: None  # called when a container has been started
+    look: Callable[[], None] | None = None
 
 
 def apply_plan(
@@ -66,6 +68,18 @@ def apply_plan(
     steps = _Steps(engine, project, state, progress, options)
     _Crew(plan, steps.do, progress, options).work()
     return steps.started
+
+
+def renew_files(engine: ComposeEngine, project: Project, state: State) -> None:
+    """Write again what a reboot took of the files of containers that are there, so that they can start.
+
+    Those that their restart policy has tried to start without them meanwhile are started at once.
+    """
+    for one in state.containers:
+        if one.service in project.services and engine.lacks_files(one.id):
+            engine.renew_files(one.id, file_wishes(project, project.services[one.service]))
+            if one.status == "restarting":
+                engine.restart(one.id, None)
 
 
 class _Work(NamedTuple):
@@ -313,7 +327,7 @@ class _Steps:
 
     def _wait(self, step: Step) -> None:
         try:
-            wait_for(self._engine, self._model(), step.service, step.condition)
+            wait_for(self._engine, self._model(), step.service, step.condition, self._options.look)
         except WherryError as error:
             if step.required:
                 raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wherry.base.errors import InvalidInput, NotFound
 from wherry.base.progress import Finished, Started, Warned
-from wherry.compose.apply import ApplyOptions, apply_plan
+from wherry.compose.apply import ApplyOptions, apply_plan, renew_files
 from wherry.compose.building import BuildOptions, build_order, build_request
 from wherry.compose.requests import check_supported
 from wherry.compose.state import State
@@ -116,4 +116,6 @@ def carry_out(
                 progress(Warned(warning))
     for name in plan.unchanged:
         progress(Started(f"unchanged {name}", f"Container {name}  Running"))
+    if project is not None and plan.unchanged:
+        renew_files(engine, project, state)
     return apply_plan(plan, engine, project, state, progress, options)

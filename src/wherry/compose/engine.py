@@ -125,6 +125,12 @@ class ComposeEngine(Protocol):
     def start(self, container_id: str, files: Sequence[FileWish] = ()) -> None:
         """Start it, with its secrets and configs laid out where they are not any more; thaw it where it is paused."""
 
+    def lacks_files(self, container_id: str) -> bool:
+        """Whether files that the container was made with are gone, as after a reboot."""
+
+    def renew_files(self, container_id: str, files: Sequence[FileWish]) -> None:
+        """Write those again that are gone. Raises Conflict where one of them is not among `files`."""
+
     def run_attached(self, container_id: str, streams: Streams) -> int | None:
         """Start it and stay with it; its exit code, None where the user detached."""
 

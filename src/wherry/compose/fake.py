@@ -63,6 +63,7 @@ class FakeEngine:
         self.health = health or {}
         self.ends = ends or {}
         self.fails = set(fails)
+        self.without_files: set[str] = set()
         self.calls: list[tuple[str, str]] = []
         self.wishes: dict[str, ContainerWish] = {}
         self._containers: dict[str, ObservedContainer] = {}
@@ -184,6 +185,15 @@ class FakeEngine:
             self.change(container_id, status="exited", exit_code=self.ends[one.service])
         else:
             self.change(container_id, status="running", health=self.health.get(one.service, ""))
+
+    def lacks_files(self, container_id: str) -> bool:
+        """See ComposeEngine."""
+        return container_id in self.without_files
+
+    def renew_files(self, container_id: str, files: Sequence[FileWish]) -> None:
+        """See ComposeEngine."""
+        self._note(f"renew {', '.join(one.target for one in files)}", self._require(container_id).name)
+        self.without_files.discard(container_id)
 
     def run_attached(self, container_id: str, streams: Streams) -> int | None:  # noqa: ARG002
         """See ComposeEngine."""

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import time
+
 from wherry.base.errors import Conflict, StepFailed, Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from typing import TypeVar
 
     from wherry.compose.engine import ComposeEngine
     from wherry.compose.model import Project
     from wherry.compose.state import ObservedContainer
 
+    T = TypeVar("T")
+    Look = Callable[[], None]
+
 __all__ = ["wait_for", "wait_until_ready"]
 
+_LOOK_SECONDS = 1.0
 
-def wait_for(engine: ComposeEngine, project: Project, service: str, condition: str) -> None:
-    """Block until all containers of the service meet the condition. Raises Conflict as soon as they never will."""
+
+def wait_for(engine: ComposeEngine, project: Project, service: str, condition: str, look: Look | None = None) -> None:
+    """Block until all containers of the service meet the condition. Raises Conflict as soon as they never will.
+
+    A container that its restart policy starts again and again is waited for; `look` is called once a second, and may
+    raise to end that.
+    """
 
     def is_met() -> bool | None:
         mine = [one for one in engine.containers(project.name) if one.service == service and not one.is_one_off]
@@ -24,7 +36,21 @@ def wait_for(engine: ComposeEngine, project: Project, service: str, condition: s
             return _completed(service, mine)
         return _healthy(mine)
 
-    engine.wait_until(is_met)
+    _until(engine, is_met, None, look)
+
+
+def _until(
+    engine: ComposeEngine, condition: Callable[[], T | None], timeout: float | None, look: Look | None
+) -> T | None:
+    if look is None:
+        return engine.wait_until(condition, timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = _LOOK_SECONDS if deadline is None else deadline - time.monotonic()
+        met = engine.wait_until(condition, max(0.0, min(left, _LOOK_SECONDS)))
+        if met is not None or left <= 0:
+            return met
+        look()
 
 
 def _completed(service: str, containers: Iterable[ObservedContainer]) -> bool | None:
@@ -40,7 +66,7 @@ def _healthy(containers: Iterable[ObservedContainer]) -> bool | None:
     for one in containers:
         if one.status in ("exited", "dead"):
             raise Conflict(f"dependency failed to start: container {one.name} exited ({one.exit_code})")
-        if one.status == "restarting":
+        if one.status in ("restarting", "created"):  # nobody has asked this run of it about its health
             return None
         if one.health == "unhealthy":
             raise Conflict(f"dependency failed to start: container {one.name} is unhealthy")
@@ -54,11 +80,11 @@ def _healthy(containers: Iterable[ObservedContainer]) -> bool | None:
     return True
 
 
-def wait_until_ready(engine: ComposeEngine, project: Project, timeout: float | None) -> None:
+def wait_until_ready(engine: ComposeEngine, project: Project, timeout: float | None, look: Look | None = None) -> None:
     """`--wait`: every container runs, and is healthy where it has a health check.
 
     A service that others wait for to complete may end well. Raises StepFailed (exit code 1) where one ends or is
-    unhealthy, Unavailable after `timeout` seconds.
+    unhealthy, Unavailable after `timeout` seconds. For `look` see `wait_for`.
     """
     may_end = {
         dependency.service
@@ -72,7 +98,7 @@ def wait_until_ready(engine: ComposeEngine, project: Project, timeout: float | N
         states = [_is_ready(one, may_end) for one in mine if not one.is_one_off]
         return True if all(states) else None
 
-    if engine.wait_until(are_ready, timeout) is None:
+    if _until(engine, are_ready, timeout, look) is None:
         raise Unavailable("application not healthy after %gs" % (timeout or 0), hint="see `wherry compose ps` and logs")
 
 
@@ -81,6 +107,6 @@ def _is_ready(one: ObservedContainer, may_end: set[str]) -> bool:
         if one.exit_code == 0 and one.service in may_end:
             return True
         raise StepFailed(f"container {one.name} exited ({one.exit_code})", exit_code=1)
-    if one.health == "unhealthy" and one.status != "restarting":
+    if one.health == "unhealthy" and one.status not in ("restarting", "created"):
         raise StepFailed(f"container {one.name} is unhealthy", exit_code=1)
     return one.status == "running" and one.health in ("", "healthy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wherry.base.errors import OperationFailed
 from wherry.deploy.sections import addresses_of, endpoints
 from wherry.deploy.settings import Settings
+from wherry.deploy.target import ACCESSORIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from wherry.deploy.sections import Endpoint
     from wherry.deploy.target import ObservedInstance, ObservedService
 
-__all__ = ["admit", "hopelessness"]
+__all__ = ["admit", "hopelessness", "watchful"]
 
 _RESTARTS = 3  # after which a container is not expected to stay up any more
 _LONGEST = 1.0  # seconds between two questions, whatever the interval of health checks
@@ -54,12 +55,51 @@ def admit(parts: Parts, membership: Membership, environment: str, instance: str,
             parts.pause(min(pause, _LONGEST))
 
 
+def watchful(
+    parts: Parts, environment: str, instance: str, look: Callable[[], None] = lambda: None
+) -> Callable[[], None]:
+    """What is to be called now and then while an instance (accessories: with no name) comes up.
+
+    It calls `look`, and raises OperationFailed when the environment's `timeout` is over, or when a container was
+    started again a few times meanwhile: what others wait for may never come.
+    """
+    timeout = Settings(parts.records.environment(environment).settings).number("timeout")
+    deadline = parts.clock() / 1e9 + timeout
+    found = _observed(parts, environment, instance)
+    before = {one.container: one.restarts for one in found.services} if found else {}
+    what = instance or "the accessories"
+
+    def watch() -> None:
+        look()
+        observed = _observed(parts, environment, instance)
+        services = observed.services if observed else ()
+        for one in services:
+            again = one.restarts - before.get(one.container, 0)
+            if again >= _RESTARTS:
+                raise OperationFailed(f"{what} cannot start: {_ended(one, again)}{_said(parts, observed, one)}")
+        if parts.clock() / 1e9 > deadline:
+            waits = [f"{one.service} is {one.health or one.status}" for one in services if not _is_up(one)]
+            why = f": {', '.join(waits)}" if waits else ""
+            raise OperationFailed(f"{what} did not start within {timeout:g} seconds{why}")
+
+    return watch
+
+
+def _is_up(service: ObservedService) -> bool:
+    return service.status == "running" and service.health in ("", "healthy")
+
+
 def _last_words(parts: Parts, observed: ObservedInstance | None) -> str:
     """The last line of the service that ended, to stand after that; empty where none did, or it said nothing."""
-    ended = next((one.service for one in observed.services if one.exit_code and _end(one)), "") if observed else ""
-    if not (observed and ended):
+    ended = next((one for one in observed.services if one.exit_code and _end(one)), None) if observed else None
+    return _said(parts, observed, ended) if ended else ""
+
+
+def _said(parts: Parts, observed: ObservedInstance | None, service: ObservedService) -> str:
+    if observed is None:
         return ""
-    said = parts.target.logs(observed.environment, tail=1, instances=[observed.name], services=[ended])
+    name = observed.name or ACCESSORIES
+    said = parts.target.logs(observed.environment, tail=1, instances=[name], services=[service.service])
     last = b"".join(one.data for one in said).decode(errors="replace").strip()[:_LONGEST_WORDS]
     return f": {last}" if last else ""
 
@@ -76,14 +116,21 @@ def hopelessness(observed: ObservedInstance | None) -> str:
 
 
 def _end(service: ObservedService) -> str:
-    killed = ", killed for want of memory" if service.oom_killed else ""
     if service.status == "dead" or (service.status == "exited" and service.exit_code):
-        return f"{service.service} exited with code {service.exit_code}{killed}"
+        return _ended(service)
     if service.restarts >= _RESTARTS:
-        return f"{service.service} exited with code {service.exit_code}{killed}, {service.restarts} times"
-    if service.health == "unhealthy":
+        return _ended(service, service.restarts)
+    if service.health == "unhealthy" and service.status == "running":  # what does not run is called so, too
         return f"{service.service} calls itself unhealthy"
     return ""
+
+
+def _ended(service: ObservedService, times: int = 0) -> str:
+    """A container that runs again has no exit code any more."""
+    code = f" with code {service.exit_code}" if service.exit_code or service.status in ("exited", "dead") else ""
+    killed = ", killed for want of memory" if service.oom_killed else ""
+    often = f"{',' if code or killed else ''} {times} times" if times else ""
+    return f"{service.service} exited{code}{killed}{often}"
 
 
 def _complaint(parts: Parts, observed: ObservedInstance | None, asked: Sequence[Endpoint], host: str) -> str:

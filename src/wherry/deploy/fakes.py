@@ -38,8 +38,9 @@ class Killed(BaseException):
 class World:
     """What the fakes share: a clock (seconds) that `pause` moves, what was called, and when to kill.
 
-    `fails` are versions whose instances do not start, `sick` those that never answer well, `release_codes` the exit
-    codes of versions' release commands. With `kill_at` N, the call N (from 0) raises Killed, before or after its
+    `fails` are versions whose instances do not start, `hangs` those whose instances are still starting however long one
+    waits (`hangs` may hold "accessories", too), `sick` those that never answer well, `release_codes` the exit codes of
+    versions' release commands. With `kill_at` N, the call N (from 0) raises Killed, before or after its
     effect.
     """
 
@@ -47,6 +48,7 @@ class World:
         self.now = 1_000_000.0
         self.calls: list[str] = []
         self.fails: set[str] = set()
+        self.hangs: set[str] = set()
         self.sick: set[str] = set()
         self.release_codes: dict[str, int] = {}
         self.kill_at = -1
@@ -63,6 +65,12 @@ class World:
             effect()
             if number == self.kill_at:
                 raise Killed(words)
+
+    def wait_for(self, what: str, look: Callable[[], None]) -> None:
+        """As those do who look once a second; for ever where it hangs."""
+        while what in self.hangs:
+            self.pause(1.0)
+            look()
 
     def clock(self) -> int:
         """Now, in nanoseconds."""
@@ -143,15 +151,17 @@ class FakeTarget:
         )
         return found._replace(**self.changes.get(where, {}))
 
-    def start(self, wish: InstanceWish, progress: Sink) -> ObservedInstance:
+    def start(self, wish: InstanceWish, progress: Sink, look: Callable[[], None] = lambda: None) -> ObservedInstance:
         """See Target."""
         del progress
 
         def effect() -> None:
+            self.dead.pop((wish.environment, wish.name), None)
             self.instances.setdefault(wish.environment, {})[wish.name] = wish
             self.started[wish.environment, wish.name] = self._world.now
 
         self._world.call(f"start {wish.name} {wish.version}", effect)
+        self._world.wait_for(wish.version, look)
         if wish.version in self._world.fails:
             raise WherryError(f"web of {wish.name} exited with code 1")
         return next(one for one in self.observe(wish.environment) if one.name == wish.name)
@@ -166,9 +176,8 @@ class FakeTarget:
 
         self._world.call(f"stop {name}", effect)
 
-    def restart(self, environment: str, name: str, service: str = "") -> None:
+    def restart(self, environment: str, name: str) -> None:
         """See Target."""
-        del service
 
         def effect() -> None:
             self.dead.pop((environment, name), None)
@@ -176,7 +185,13 @@ class FakeTarget:
         self._world.call(f"restart {name}", effect)
 
     def ensure_accessories(
-        self, wish: AccessoryWish, progress: Sink, *, replace: bool = False, anew: bool = False
+        self,
+        wish: AccessoryWish,
+        progress: Sink,
+        *,
+        replace: bool = False,
+        anew: bool = False,
+        look: Callable[[], None] = lambda: None,
     ) -> list[str]:
         """See Target."""
         del progress
@@ -189,8 +204,10 @@ class FakeTarget:
             if anew:
                 self.rebuilt[wish.environment] = self.rebuilt.get(wish.environment, 0) + 1
             self.accessories[wish.environment] = kept
+            self.dead.pop((wish.environment, ""), None)
 
         self._world.call(f"accessories {' '.join(wish.services)}", effect)
+        self._world.wait_for("accessories", look)
         return changed
 
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:

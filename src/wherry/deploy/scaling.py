@@ -103,6 +103,9 @@ def decide(rule: Rule, size: int, samples: Sequence[Sample], now: float, changed
     return None
 
 
+_ROUNDING = 1e-9  # of averages: a load that is the upper threshold's must not make one instance fewer, then one more
+
+
 def _count(rule: Rule) -> int:
     """How many periods have to lie beyond a threshold."""
     return max(1, -int(-rule.breach // rule.period))
@@ -128,7 +131,8 @@ def _fewer(rule: Rule, size: int, averages: Sequence[float]) -> int:
     """As many fewer as can go without those that stay passing the upper threshold for having their part as well."""
     wanted = max(rule.least, size - rule.increment)
     if rule.upper is not None and rule.measure in _SHARED:
-        while wanted < size and max(averages) * size / max(wanted, 1) > rule.upper:
+        bearable = rule.upper * (1 - _ROUNDING)
+        while wanted < size and max(averages) * size / max(wanted, 1) > bearable:
             wanted += 1
     return wanted
 

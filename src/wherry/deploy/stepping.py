@@ -6,6 +6,7 @@ from wherry.base.errors import OperationFailed
 from wherry.base.progress import Output, Warned, nobody
 from wherry.base.values import NamedTuple
 from wherry.deploy import steps
+from wherry.deploy.admission import admit, watchful
 from wherry.deploy.settings import Settings
 from wherry.deploy.tail import Tail
 from wherry.deploy.target import Release
@@ -58,7 +59,8 @@ class Stepping(NamedTuple):
     def _ensure_accessories(self, step: steps.EnsureAccessories, task: str) -> None:
         del task
         wish = self.membership.accessory_wish(self._environment, step.revision)
-        changed = self.parts.target.ensure_accessories(wish, nobody, replace=step.replace, anew=step.anew)
+        look = watchful(self.parts, self._environment, "", self.look)
+        changed = self.parts.target.ensure_accessories(wish, nobody, replace=step.replace, anew=step.anew, look=look)
         if changed:
             which = f"accessory {changed[0]} differs" if len(changed) == 1 else f"accessories {_and(changed)} differ"
             words = (
@@ -102,11 +104,9 @@ class Stepping(NamedTuple):
         del task
         self.parts.records.add_instance(self._environment, step.instance, step.revision)
         wish = self.membership.instance_wish(self._environment, step.instance, step.revision)
-        self.parts.target.start(wish, nobody)
+        self.parts.target.start(wish, nobody, watchful(self.parts, self._environment, step.instance, self.look))
 
     def _check(self, step: steps.Check, task: str) -> None:
-        from wherry.deploy.admission import admit
-
         del task
         admit(self.parts, self.membership, self._environment, step.instance, self.look)
 

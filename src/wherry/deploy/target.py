@@ -14,6 +14,7 @@ else:
     Protocol = object
 
 __all__ = [
+    "ACCESSORIES",
     "AccessoryWish",
     "InstanceWish",
     "LogLine",
@@ -23,6 +24,9 @@ __all__ = [
     "Secret",
     "Target",
 ]
+
+
+ACCESSORIES = "accessories"  # in place of an instance's name, in logs
 
 
 class Secret(NamedTuple):
@@ -123,24 +127,33 @@ class Target(Protocol):
     def observe_all(self) -> dict[str, list[ObservedInstance]]:
         """What there is of every environment that has anything, in one look."""
 
-    def start(self, wish: InstanceWish, progress: Sink) -> ObservedInstance:
+    def start(self, wish: InstanceWish, progress: Sink, look: Callable[[], None] = lambda: None) -> ObservedInstance:
         """Bring the instance up: containers run, health checks of their own have passed where others depend on them.
 
-        Raises WherryError with the service, its exit code and its last lines where one ends at once.
+        What there is of it is started where it stands still, and not replaced. Raises WherryError with the service, its
+        exit code and its last lines where one ends at once. `look` is called once a second while one is waited for, and
+        may raise.
         """
 
     def stop(self, environment: str, name: str, grace: float | None, progress: Sink) -> None:
         """SIGTERM, the grace (s; None: each service's own), SIGKILL; remove it, keep its logs. Harmless where gone."""
 
-    def restart(self, environment: str, name: str, service: str = "") -> None:
+    def restart(self, environment: str, name: str) -> None:
         """Restart its containers in place."""
 
     def ensure_accessories(
-        self, wish: AccessoryWish, progress: Sink, *, replace: bool = False, anew: bool = False
+        self,
+        wish: AccessoryWish,
+        progress: Sink,
+        *,
+        replace: bool = False,
+        anew: bool = False,
+        look: Callable[[], None] = lambda: None,
     ) -> list[str]:
         """Run what is missing; replace what has changed only with `replace`, else name it in the answer.
 
-        With `anew` the containers of all of them are replaced; volumes stay.
+        With `anew` the containers of all of them are replaced; volumes stay. It returns when all run and are healthy;
+        `look` is called once a second while they are waited for, and may raise.
         """
 
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:

@@ -17,6 +17,7 @@ import pytest
 from tests.installation import eventually
 
 from backends import free_port
+from deploying import reboot
 from wherry.base.paths import Layout
 from wherry.deploy.balancer import Listener
 from wherry.deploy.environments import Environments
@@ -302,21 +303,7 @@ def test_a_reboot(place):
     """Every process is gone, and all that is kept in memory; one call brings it back."""
     before = place.containers()
     kill_after(place.start(f"environments.deploy('shop', {place.other()!r}, policy='rolling-additional')"), 1.0)
-    processes = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if is_of(place, pid)]
-    inside = [state["Pid"] for _, state in place.containers().values()]
-    inside.append(place.wherry.inspect("wherry-balancer")["State"]["Pid"])
-    for pid in filter(None, [*processes, *inside]):  # 0 is the process of what does not run at this moment
-        try:
-            kill(pid)
-        except ProcessLookupError:
-            continue
-    for path in mounts_below(place.layout.run):
-        subprocess.run(["umount", "-l", path], check=True)
-    shutil.rmtree(place.layout.run)
-    subprocess.run(["nft", "delete", "table", "ip", f"wherry-{place.layout.tag}"], check=False)
-    for link in os.listdir("/sys/class/net"):
-        if link.startswith(f"wh{place.layout.tag}"):
-            subprocess.run(["ip", "link", "delete", link], check=False, capture_output=True)
+    reboot(place.layout)
     for name in ("shop", "blue"):
         place.environments.revive(name)
     eventually(lambda: answers(place), 30)
@@ -325,21 +312,6 @@ def test_a_reboot(place):
     blue = {key for key in before if key[0] == "blue"}
     after = place.containers()
     assert {key: after[key][0] for key in blue} == {key: before[key][0] for key in blue}, "started, not replaced"
-
-
-def is_of(place, pid):
-    """Whether a process is the installation's, other than these tests."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return pid != os.getpid() and f"{place.layout.run}/".encode() in file.read()
-    except OSError:
-        return False
-
-
-def mounts_below(path):
-    with open("/proc/self/mountinfo") as table:
-        found = [line.split()[4] for line in table]
-    return sorted((one for one in found if one.startswith(f"{path}/")), key=len, reverse=True)
 
 
 def answers(place):

@@ -17,7 +17,7 @@ from wherry.compose.plan import UpOptions, plan_up
 from wherry.compose.readers import MemorySource
 from wherry.compose.requests import Making, check_supported, container_wish
 from wherry.compose.teardown import DownOptions, plan_down
-from wherry.compose.waiting import wait_until_ready
+from wherry.compose.waiting import wait_for, wait_until_ready
 from wherry.engine.request import MountRequest, PortRequest
 
 
@@ -102,6 +102,54 @@ def test_what_will_never_be_healthy_fails_at_once(engine, words):
     with pytest.raises(Conflict, match=words):
         up(fake, load(text % "true"))
     assert ("start", "p-web-1") not in fake.calls
+
+
+@pytest.mark.parametrize("status", ["restarting", "created"])
+def test_what_its_restart_policy_starts_again_may_be_healthy_yet(status):
+    """While it does not run it is called unhealthy, as Docker calls it."""
+    engine, project = FakeEngine(["i"]), load("services: {db: {image: i}}")
+    up(engine, project)
+    [db] = engine.containers("p")
+    engine.change(db.id, status=status, health="unhealthy")
+    looks = []
+
+    def look():
+        looks.append(engine.container(db.id).health)
+        engine.change(db.id, status="running", health="healthy")
+
+    wait_for(engine, project, "db", "service_healthy", look)
+    engine.change(db.id, status=status, health="unhealthy")
+    wait_until_ready(engine, project, None, look)
+    assert looks == ["unhealthy", "unhealthy"]
+
+
+def test_waiting_can_be_ended_by_who_looks():
+    engine = FakeEngine(["i"], health={"db": "starting"})
+    project = load("services: {db: {image: i}, web: {image: i, depends_on: {db: {condition: service_healthy}}}}")
+
+    def look():
+        raise Conflict("that is enough")
+
+    with pytest.raises(Conflict, match="that is enough"):
+        up(engine, project, apply=ApplyOptions(look=look))
+    with pytest.raises(Conflict, match="that is enough"):
+        wait_until_ready(engine, project, None, look)
+
+
+def test_files_that_a_reboot_took_are_written_again_where_nothing_else_is_to_be_done():
+    engine = FakeEngine(["i"])
+    services = "{db: {image: i, secrets: [key]}, web: {image: i}}"
+    project = load(f"{{services: {services}, secrets: {{key: {{environment: KEY}}}}}}", KEY="x")
+    up(engine, project)
+    (db,) = [one for one in engine.containers("p") if one.service == "db"]
+    engine.without_files.add(db.id)
+    engine.change(db.id, status="restarting")
+    engine.calls.clear()
+    up(engine, project)
+    assert engine.calls == [("renew /run/secrets/key", "p-db-1"), ("restart", "p-db-1")]
+    engine.calls.clear()
+    up(engine, project)
+    assert engine.calls == []
 
 
 def test_a_dependency_that_is_not_required_only_warns():

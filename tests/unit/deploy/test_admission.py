@@ -135,3 +135,8 @@ def test_what_is_beyond_hope(service, reason):
 
 def test_nothing_is_beyond_hope():
     assert hopelessness(None) == "it has no containers"
+
+
+def test_what_is_started_again_may_be_healthy_yet():
+    service = ObservedService("web", "c", "restarting", "unhealthy", 1, 1, 0.0)
+    assert hopelessness(ObservedInstance("shop", "i-1", "v1", (service,))) == ""

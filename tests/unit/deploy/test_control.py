@@ -208,7 +208,7 @@ def test_after_a_reboot_the_first_turn_brings_everything_back_in_place(shop):
     assert shop.balancer.running()
     assert shop.target.dead == {}
     assert shop.names() == ["i-1", "i-2"]
-    assert [one for one in shop.world.calls if one.startswith("restart")] == ["restart i-1", "restart i-2"]
+    assert [one for one in shop.world.calls if one.startswith("start")][-2:] == ["start i-1 v1", "start i-2 v1"]
 
 
 def test_a_balancer_that_does_not_run_is_started_again(shop):
@@ -269,11 +269,11 @@ def test_one_environment_does_not_wait_for_another(house):
     begun, go_on = threading.Event(), threading.Event()
     start = house.target.start
 
-    def slow(wish, progress):
+    def slow(wish, progress, look):
         if wish.environment == "shop":
             begun.set()
             assert go_on.wait(30)
-        return start(wish, progress)
+        return start(wish, progress, look)
 
     house.target.start = slow
     for name in ("shop", "blog"):

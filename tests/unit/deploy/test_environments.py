@@ -436,6 +436,54 @@ def test_an_abort_takes_back_whatever_was_done(shop):
     assert shop.environments.abort("shop") is None
 
 
+def test_what_hangs_while_it_starts_is_aborted_too(shop):
+    label = shop.version()
+    shop.world.hangs.add(label)
+    pause = shop.world.pause
+
+    def abort(seconds):
+        pause(seconds)
+        Environments(shop.parts, "you").abort("shop")
+
+    shop.world.pause = abort
+    with pytest.raises(OperationFailed, match="was aborted and was taken back: you aborted it"):
+        shop.environments.deploy("shop", label)
+    assert shop.served() == {"v1": 2}
+
+
+@pytest.mark.parametrize(
+    ("hangs", "said"),
+    [("v2", "i-3 did not start within 60 seconds"), ("accessories", "the accessories did not start within 60 seconds")],
+)
+def test_nothing_is_waited_for_for_ever(shop, hangs, said):
+    label = shop.version()
+    shop.environments.configure("shop", settings={"timeout": "60"})
+    shop.world.hangs.add(hangs)
+    with pytest.raises(OperationFailed, match=said):
+        shop.environments.deploy("shop", label)
+    shop.world.hangs.clear()
+    assert shop.served() == {"v1": 2}
+    assert shop.is_at_rest()
+
+
+def test_what_is_restarted_again_and_again_is_given_up(shop):
+    label = shop.version()
+    shop.world.hangs.add(label)
+    pause = shop.world.pause
+
+    def restart(seconds):
+        pause(seconds)
+        for number in (3, 4):
+            restarts = shop.parts.target.restarts
+            restarts["shop", f"i-{number}"] = restarts.get(("shop", f"i-{number}"), 0) + 1
+
+    shop.world.pause = restart
+    began = shop.world.now
+    with pytest.raises(OperationFailed, match=r"i-\d cannot start: web exited 3 times"):
+        shop.environments.deploy("shop", label)
+    assert shop.world.now - began < 60
+
+
 def test_a_termination_cannot_be_aborted(shop):
     shop.world.kill_at = len(shop.world.calls) + 2
     with pytest.raises(Killed):

@@ -39,7 +39,7 @@ def test_a_reboot_is_followed_by_balancer_then_accessories_then_instances(shop):
         "web of i-1 stood still (exited, exit code 137) and was started again.",
         "web of i-2 stood still (exited, exit code 137) and was started again.",
     ]
-    assert done(shop) == ["ensure", "restart ", "restart i-1", "restart i-2"]
+    assert done(shop) == ["ensure", "accessories db", "start i-1 v1", "start i-2 v1"]
     assert shop.served() == {"v1": 2}
     events = [one.message for one in shop.records.history.events("shop")]
     assert events[-4:] == said
@@ -52,18 +52,30 @@ def test_what_has_ended_well_has_done_its_work(shop):
 
 
 def test_what_cannot_be_started_does_not_keep_the_rest_down(shop):
-    restart = shop.parts.target.restart
     shop.parts.target.dead.update({("shop", ""): 137, ("shop", "i-1"): 137})
 
-    def fails(environment, name, service=""):
-        if not name:
-            raise Unavailable("its disk is gone")
-        restart(environment, name, service)
+    def fails(*_, **__):
+        raise Unavailable("its disk is gone")
 
-    shop.parts.target.restart = fails
+    shop.parts.target.ensure_accessories = fails
     said = shop.environments.revive("shop")
     assert said[0] == "The accessory db stood still and cannot be started: its disk is gone."
     assert "web of i-1" in said[1]
+
+
+def test_what_its_restart_policy_is_at_is_given_what_it_may_lack(shop):
+    shop.parts.target.changes["shop", "i-1"] = {"status": "restarting", "address": ""}
+    assert shop.environments.revive("shop") == []
+    assert done(shop) == ["start i-1 v1"]
+
+
+def test_what_does_not_come_up_is_not_waited_for_for_ever(shop):
+    shop.parts.target.dead["shop", ""] = 1
+    shop.world.hangs.add("accessories")
+    [said] = shop.environments.revive("shop")
+    assert said == (
+        "The accessory db stood still and cannot be started: the accessories did not start within 600 seconds."
+    )
 
 
 def test_a_server_that_the_balancer_lost_is_told_to_it_again(shop):

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wherry.deploy.scaling import Decision, Rule, Sample, decide, reach_back, rule_of
@@ -140,6 +140,7 @@ def test_nothing_flaps_without_new_measurements(rule, size, value, later):
 
 
 @given(rules, st.integers(1, 15), st.floats(0, 5000))
+@example(Rule("cpu", 455.29040645041596, 454.29040645041596, 9.0, 1.0, 2, 0.0, 1, 3), 1, 455.29040645041596)
 def test_a_steady_load_comes_to_rest(rule, size, load):
     """Work that is shared among the instances ends in a size that stays, within the bounds."""
     rule = rule._replace(measure="cpu", cooldown=0.0)

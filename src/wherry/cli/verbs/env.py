@@ -21,7 +21,7 @@ _WORDS = {
     "logs": ("env_logs", "Show what instances and accessories wrote"),
     "open": ("env_logs", "Show an environment in the browser, or print its address"),
     "rebuild": ("env_change", "Make everything anew, accessories included"),
-    "recover": ("env_change", "End or take back an operation that was cut off"),
+    "recover": ("env_change", "Start what stands still, and end or take back what was cut off"),
     "restart": ("env_change", "Restart all instances, a batch after the other"),
     "restore": ("env_change", "Bring a terminated environment back"),
     "rollback": ("env_change", "Go back to what ran before"),

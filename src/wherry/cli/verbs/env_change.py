@@ -204,26 +204,26 @@ def _restore(argv: list[str]) -> int:
 
 def _abort(argv: list[str]) -> int:
     parsed = _parse(argv, "ENVIRONMENT", "End what is under way, and take it back")
-    return _ended(parsed.args[0], "abort")
-
-
-def _recover(argv: list[str]) -> int:
-    parsed = _parse(argv, "ENVIRONMENT", "End or take back an operation that was cut off")
-    return _ended(parsed.args[0], "recover")
-
-
-def _ended(name: str, word: str) -> int:
     from wherry.cli.progress import choose
 
-    facade = opened(parts(), choose("auto", sys.stderr))
-    facade.get(name)
-    operation = facade.abort(name) if word == "abort" else facade.recover(name)
+    name = parsed.args[0]
+    operation = opened(parts(), choose("auto", sys.stderr)).abort(name)
     if operation is None:
-        print(f"{name}: nothing {'is under way' if word == 'abort' else 'was cut off'}")
+        print(f"{name}: nothing is under way")
     elif operation.ended:
         print(f"{name}: the {operation.kind} is {operation.state}")
     else:
         print(f"{name}: whoever carries out the {operation.kind} takes it back now")
+    return 0
+
+
+def _recover(argv: list[str]) -> int:
+    parsed = _parse(argv, "ENVIRONMENT", "Start what stands still, and end or take back what was cut off")
+    from wherry.cli.progress import choose
+
+    name = parsed.args[0]
+    said = opened(parts(), choose("auto", sys.stderr)).revive(name)
+    print("\n".join(said) or f"{name}: nothing stands still, and nothing was cut off")
     return 0
 
 

@@ -18,7 +18,8 @@ from wherry.base.locks import FileLock
 from wherry.base.progress import Finished, Started
 from wherry.base.values import NamedTuple
 from wherry.compose.adapter import WherryEngine
-from wherry.deploy.local.projects import ACCESSORIES, project_name
+from wherry.deploy.local.projects import project_name
+from wherry.deploy.target import ACCESSORIES
 from wherry.engine.request import ExecRequest
 
 TYPE_CHECKING = False

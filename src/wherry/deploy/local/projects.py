@@ -12,6 +12,7 @@ from wherry.base.values import NamedTuple
 from wherry.compose.labels import PROJECT
 from wherry.compose.model import Project, Service
 from wherry.compose.project import without_unused
+from wherry.deploy.target import ACCESSORIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from wherry.deploy.target import AccessoryWish, InstanceWish, Release, Secret
 
 __all__ = [
-    "ACCESSORIES",
     "ENVIRONMENT",
     "INSTANCE",
     "JOB",
@@ -39,7 +39,6 @@ __all__ = [
 ENVIRONMENT = "io.wherry.environment"
 INSTANCE = "io.wherry.instance"
 VERSION = "io.wherry.version"
-ACCESSORIES = "accessories"
 RELEASE = "release"
 JOB = "job-"  # begins the names of other commands that run once
 _SHARED = "accessories-"  # begins the keys of networks that are the accessories'

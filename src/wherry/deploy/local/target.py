@@ -16,7 +16,6 @@ from wherry.compose.plan import UpOptions, plan_up
 from wherry.compose.teardown import DownOptions, plan_down
 from wherry.deploy.local.archive import LogArchive
 from wherry.deploy.local.projects import (
-    ACCESSORIES,
     INSTANCE,
     RELEASE,
     accessory_project,
@@ -26,7 +25,7 @@ from wherry.deploy.local.projects import (
     release_project,
     whose,
 )
-from wherry.deploy.target import LogLine, ObservedInstance, ObservedService
+from wherry.deploy.target import ACCESSORIES, LogLine, ObservedInstance, ObservedService
 from wherry.kernel.cgroups import Usage, cgroup_path, usage
 from wherry.runtime.logs import read_log
 
@@ -114,19 +113,21 @@ class LocalTarget:
 
     # --- instances
 
-    def start(self, wish: InstanceWish, progress: Sink) -> ObservedInstance:
+    def start(self, wish: InstanceWish, progress: Sink, look: Callable[[], None] = lambda: None) -> ObservedInstance:
         """See Target."""
         project = instance_project(wish, _others(wish))
-        self._up(project, UpOptions(), progress)
+        self._up(project, UpOptions(recreate="never"), progress, look)
         found = [one for one in self.observe(wish.environment) if one.name == wish.name]
         if not found:
             raise Unavailable(f"the instance {wish.name} of {wish.environment} was removed while it started")
         return found[0]
 
-    def _up(self, project: Project, options: UpOptions, progress: Sink) -> None:
+    def _up(
+        self, project: Project, options: UpOptions, progress: Sink, look: Callable[[], None] = lambda: None
+    ) -> None:
         state = observe(self._engine, project.name, project)
         plan = plan_up(project, state, options)
-        carry_out(self._engine, project, state, plan, progress, ApplyOptions())
+        carry_out(self._engine, project, state, plan, progress, ApplyOptions(look=look))
 
     def stop(self, environment: str, name: str, grace: float | None, progress: Sink) -> None:
         """See Target."""
@@ -147,16 +148,21 @@ class LocalTarget:
         carry_out(self._engine, None, state, plan, progress, ApplyOptions(timeout=grace))
         archive.trim()
 
-    def restart(self, environment: str, name: str, service: str = "") -> None:
+    def restart(self, environment: str, name: str) -> None:
         """See Target."""
-        for one in self._engine.containers(project_name(environment, name or ACCESSORIES)):
-            if service in ("", one.service):
-                self._engine.restart(one.id, None)
+        for one in self._engine.containers(project_name(environment, name)):
+            self._engine.restart(one.id, None)
 
     # --- accessories, releases, all of it
 
     def ensure_accessories(
-        self, wish: AccessoryWish, progress: Sink, *, replace: bool = False, anew: bool = False
+        self,
+        wish: AccessoryWish,
+        progress: Sink,
+        *,
+        replace: bool = False,
+        anew: bool = False,
+        look: Callable[[], None] = lambda: None,
     ) -> list[str]:
         """See Target."""
         from wherry.compose.waiting import wait_until_ready
@@ -164,8 +170,9 @@ class LocalTarget:
         project = accessory_project(wish)
         state = observe(self._engine, project.name, project)
         changed = _recreated(plan_up(project, state, UpOptions()))
-        self._up(project, UpOptions(recreate="force" if anew else "diverged" if replace else "never"), progress)
-        wait_until_ready(self._engine, project, None)
+        options = UpOptions(recreate="force" if anew else "diverged" if replace else "never")
+        self._up(project, options, progress, look)
+        wait_until_ready(self._engine, project, None, look)
         return [] if replace or anew else changed
 
     def release(self, release: Release, output: Callable[[bytes], None]) -> int:
