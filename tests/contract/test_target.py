@@ -117,7 +117,6 @@ def test_stopping_is_harmless_where_there_is_nothing_to_stop(target):
 
 def test_a_restart_is_in_place_and_keeps_the_addresses(target):
     before = target.start(instance("i-1"), nobody)
-    target.restart("contract", "i-1", "web")
     target.restart("contract", "i-1")
     [after] = target.observe("contract")
     assert [one.container for one in after.services] == [one.container for one in before.services]

@@ -6,10 +6,11 @@ import os
 import sys
 from contextlib import contextmanager
 
-from wherry.base.errors import Conflict, InvalidInput, NotFound
+from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed
 from wherry.base.paths import Layout
 from wherry.base.progress import Started
 from wherry.cli.flags import Flag
+from wherry.cli.output import render_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ __all__ = [
     "FORMAT",
     "MAKING",
     "NO_WAIT",
+    "ONE_FORMAT",
+    "OPERATION",
     "PROJECT_FLAGS",
     "QUIET",
     "VALUE_FLAGS",
@@ -45,12 +48,15 @@ __all__ = [
     "project_options",
     "read_secrets",
     "read_text",
+    "remark",
     "who",
 ]
 
 DRY_RUN = Flag("dry-run", "bool", "Print the plan, and do nothing")
 FORMAT = Flag("format", "str", "table, json, or a Go template")
+ONE_FORMAT = Flag("format", "str", "json, or a Go template")
 NO_WAIT = Flag("no-wait", "bool", "Refuse where another operation is under way, instead of waiting for its end")
+OPERATION = (NO_WAIT, ONE_FORMAT)  # flags of everything that is carried out
 QUIET = Flag("quiet", "bool", "Show only names", short="q")
 VALUE_FLAGS = (
     Flag("env", "list", "Variable for all services (NAME=VALUE)", short="e"),
@@ -129,17 +135,31 @@ def who() -> str:
 
 
 def carry_out(
-    name: str, action: Callable[[Environments], Outcome], *, wait: bool = True, given: Parts | None = None
+    name: str, parsed: Parsed, action: Callable[[Environments], Outcome], *, given: Parts | None = None
 ) -> int:
-    """Do an operation and say what came of it. Ctrl-C aborts what has begun; a second one leaves it as it is."""
+    """Do an operation and say what came of it, by the flags of OPERATION. Ctrl-C aborts what has begun; a second one
+    leaves it as it is.
+    """
     given = given or parts()
-    with _shown(name, given) as (sink, say):
-        watched = Watched(sink)
-        environments = opened(given, watched, wait=wait)
-        outcome = _interruptible(name, environments, watched, lambda: action(environments), say)
+    history, journal = given.records.history, given.records.journal
+    try:
+        with _shown(name, given) as (sink, say):
+            watched = Watched(sink)
+            environments = opened(given, watched, wait=not parsed["no-wait"])
+            outcome = _interruptible(name, environments, watched, lambda: action(environments), say)
+    except OperationFailed as error:
+        if parsed["format"]:
+            from wherry.cli.outcomes import failure_figures
+
+            print(render_one(failure_figures(name, error.message, history, journal), parsed["format"]))
+        raise
     if outcome is None:
         return 130
-    if outcome.said:
+    if parsed["format"]:
+        from wherry.cli.outcomes import outcome_figures
+
+        print(render_one(outcome_figures(outcome, history, journal), parsed["format"]))
+    elif outcome.said:
         print(outcome.said)
     else:
         print("\n".join(outcome.plan) or f"{name}: nothing had to be done")
@@ -289,7 +309,12 @@ def make_version(given: Parts, application: str, parsed: Parsed) -> str:
     return version.label
 
 
-def issue_where_wanted(given: Parts, name: str, changed: Mapping[str, str]) -> int:
+def remark(parsed: Parsed, words: str) -> None:
+    """Say something on standard output, or on standard error where that is for programs."""
+    print(words, file=sys.stderr if parsed["format"] else sys.stdout)
+
+
+def issue_where_wanted(given: Parts, name: str, changed: Mapping[str, str], parsed: Parsed) -> int:
     """Ask for the environment's certificate where that is new and no `wherry serve` does it; the exit code.
 
     Raises Denied and Unavailable where the authority gives none; it is asked again later.
@@ -300,7 +325,7 @@ def issue_where_wanted(given: Parts, name: str, changed: Mapping[str, str]) -> i
         return 0
     from wherry.deploy.acme import issue
 
-    print(f"Certificate for {', '.join(issue(given, name).hosts)} issued")
+    remark(parsed, f"Certificate for {', '.join(issue(given, name).hosts)} issued")
     return 0
 
 

@@ -17,6 +17,7 @@ from wherry.base.locks import FileLock
 from wherry.base.paths import Layout
 from wherry.base.progress import Started, nobody
 from wherry.cli.deploying import (
+    OPERATION,
     Watched,
     _interruptible,
     carry_out,
@@ -26,6 +27,7 @@ from wherry.cli.deploying import (
     read_secrets,
     who,
 )
+from wherry.cli.flags import Command
 from wherry.cli.logbundle import write_bundle
 from wherry.cli.main import main
 from wherry.cli.verbs.env import _WORDS
@@ -33,10 +35,11 @@ from wherry.cli.verbs.env_logs import shown
 from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
 from wherry.deploy.environments import Environments, Outcome
-from wherry.deploy.fakes import fake_parts
+from wherry.deploy.fakes import Killed, fake_parts
 from wherry.deploy.target import LogLine, Secret
 
 MODEL = {"services": {"web": {"image": "web", "ports": [{"target": 80}]}}, "networks": {"default": {}}}
+PLAIN = Command("wherry", "", "", OPERATION).parse([])
 
 
 @pytest.fixture
@@ -51,29 +54,31 @@ def parts(tmp_path, monkeypatch):
 
 
 def test_an_operation_ends_with_one_true_sentence(parts, capsys):
-    assert carry_out("shop", lambda facade: facade.create("shop", "shop", "v1"), given=parts) == 0
+    assert carry_out("shop", PLAIN, lambda facade: facade.create("shop", "shop", "v1"), given=parts) == 0
     assert "Version v1 runs on 1 instance." in capsys.readouterr().out
-    assert carry_out("shop", lambda facade: facade.deploy("shop", "v2", dry_run=True), given=parts) == 0
+    assert carry_out("shop", PLAIN, lambda facade: facade.deploy("shop", "v2", dry_run=True), given=parts) == 0
     assert "with version v2" in capsys.readouterr().out
 
 
 def test_changed_settings_are_told(parts, capsys):
-    carry_out("shop", lambda facade: facade.create("shop", "shop", "v1"), given=parts)
+    carry_out("shop", PLAIN, lambda facade: facade.create("shop", "shop", "v1"), given=parts)
     capsys.readouterr()
-    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": "3"}, dry_run=True), given=parts)
+    carry_out(
+        "shop", PLAIN, lambda facade: facade.configure("shop", settings={"drain": "3"}, dry_run=True), given=parts
+    )
     assert capsys.readouterr().out == "At once: drain=3.\n"
-    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": "3"}), given=parts)
+    carry_out("shop", PLAIN, lambda facade: facade.configure("shop", settings={"drain": "3"}), given=parts)
     assert capsys.readouterr().out == "Settings of shop changed: drain=3.\n"
-    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
+    carry_out("shop", PLAIN, lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
     assert capsys.readouterr().out == "Settings of shop changed: drain is back to 20.\n"
-    carry_out("shop", lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
+    carry_out("shop", PLAIN, lambda facade: facade.configure("shop", settings={"drain": ""}), given=parts)
     assert capsys.readouterr().out == "shop: nothing had to be done\n"
     assert "Settings changed by" in parts.records.history.events("shop")[-1].message
 
 
 def test_a_failure_of_the_operation_is_raised_to_the_caller(parts):
     with pytest.raises(NotFound):
-        carry_out("shop", lambda facade: facade.create("shop", "shop", "v9"), given=parts)
+        carry_out("shop", PLAIN, lambda facade: facade.create("shop", "shop", "v9"), given=parts)
 
 
 def test_lists(parts, capsys):
@@ -107,6 +112,114 @@ def test_names_alone(parts, capsys):
     for argv, said in ((["env", "list"], "shop"), (["app", "list"], "shop"), (["env", "history", "shop"], "1")):
         assert main([*argv, "-q"]) == 0
         assert capsys.readouterr().out == f"{said}\n"
+
+
+@pytest.fixture
+def told(parts, monkeypatch, capsys):
+    """What a command line prints, on fakes; `--format json` as a value."""
+    monkeypatch.setattr("wherry.deploy.parts.open_parts", lambda *_: parts)
+
+    def run(*argv, code=0):
+        assert main([*argv, "--format", "json"]) == code
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def states(found):
+    return {one["State"] for one in found["Steps"]}
+
+
+def test_every_operation_tells_programs_what_it_came_to(told):
+    made = told("env", "create", "shop", "--app", "shop", "--from", "v1", "--min", "2", "--max", "7")
+    assert {key: made[key] for key in ("Environment", "Operation", "State", "Deployment", "From", "To", "Result")} == {
+        "Environment": "shop",
+        "Operation": "create",
+        "State": "done",
+        "Deployment": 1,
+        "From": "",
+        "To": "v1",
+        "Result": "succeeded",
+    }
+    assert states(made) == {"done"}
+    assert "max: 7" in main_text(told("env", "config", "get", "shop"))
+    planned = told("deploy", "shop", "--version", "v2", "--dry-run", "--policy", "rolling", "--batch", "2")
+    assert (planned["State"], planned["Steps"]) == ("", [])
+    assert any("v2" in one for one in planned["Plan"])
+    deployed = told("deploy", "shop", "--version", "v2", "--policy", "rolling", "--batch", "2", "--replace-accessories")
+    assert (deployed["Deployment"], deployed["From"], deployed["To"], deployed["Policy"]) == (2, "v1", "v2", "rolling")
+    assert sum(one["Step"].startswith("Take i-1 and i-2 out") for one in deployed["Steps"]) == 1
+    assert deployed["Said"].startswith("Deployment 2 succeeded")
+    back = told("env", "rollback", "shop", "--to", "1", "-m", "again")
+    assert (back["Operation"], back["To"]) == ("rollback", "v1")
+    for argv, operation in (
+        (("restart", "shop"), "restart"),
+        (("rebuild", "shop", "--yes"), "rebuild"),
+        (("scale", "shop", "3"), "scale"),
+        (("set", "shop", "-e", "A=b"), "configuration"),
+        (("unset", "shop", "-e", "A"), "configuration"),
+        (("clone", "shop", "other"), "create"),
+        (("swap", "shop", "other"), "swap"),
+        (("terminate", "other", "--yes"), "terminate"),
+        (("restore", "other"), "restore"),
+    ):
+        found = told("env", *argv)
+        assert (found["Operation"], found["Result"]) == (operation, "succeeded"), argv
+    nothing = told("env", "set", "shop", "drain=3")
+    assert (nothing["Operation"], nothing["Said"]) == ("", "Settings of shop changed: drain=3.")
+    assert told("env", "abort", "shop")["Operation"] == ""
+    assert told("env", "recover", "shop") == {"Environment": "shop", "Done": []}
+    assert told("env", "open", "shop") == {"Environment": "shop", "URL": "http://other.localhost"}
+    assert told("env", "config", "save", "shop", "kept") == {"Title": "kept", "Application": "shop"}
+    assert told("env", "config", "apply", "shop", "kept")["Environment"] == "shop"
+    assert told("env", "config", "delete", "shop", "kept") == {"Title": "kept", "Application": "shop"}
+    assert told("app", "delete", "shop:v2") == {"Application": "shop", "Version": "v2"}
+
+
+def main_text(value):
+    return "\n".join(f"{key}: {one}" for key, one in value["settings"].items())
+
+
+def test_an_operation_that_fails_tells_programs_too(told, parts, capsys):
+    told("env", "create", "shop", "--app", "shop", "--from", "v1")
+    parts.balancer._world.fails.add("v2")
+    assert main(["deploy", "shop", "--version", "v2", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert (found["Result"], found["State"], found["To"]) == ("failed", "undone", "v2")
+    assert found["Cause"] == "web of i-2 exited with code 1"
+    assert found["Said"] in err
+
+
+def test_what_was_cut_off_is_taken_up_by_recover_and_taken_back_by_abort(told, parts):
+    told("env", "create", "shop", "--app", "shop", "--from", "v1")
+    world = parts.balancer._world
+    for word, result in (("recover", "succeeded"), ("abort", "aborted")):
+        world.kill_at = len(world.calls) + 4
+        with pytest.raises(Killed):
+            Environments(parts, "me").deploy("shop", "v2" if word == "recover" else "v1")
+        world.kill_at = -1
+        found = told("env", word, "shop")
+        assert found["Done"] if word == "recover" else (found["Result"], found["State"]) == ("aborted", "undone")
+        assert parts.records.history.deployments("shop")[0].result == result
+
+
+def test_who_sets_a_variable_as_a_setting_is_told_how_it_is_done(parts, capsys):
+    Environments(parts, "me").create("shop", "shop", "v1")
+    assert main(["env", "set", "shop", "DATABASE_URL=x"]) == 1
+    assert "a variable of the services is given with --env NAME=VALUE" in capsys.readouterr().err
+
+
+def test_lines_of_logs_for_programs(told, parts, capsys):
+    told("env", "create", "shop", "--app", "shop", "--from", "v1")
+    lines = [LogLine("i-1", "web", 1_000_000_000, 1, b"hello\n"), LogLine("i-1", "web", 2_000_000_000, 2, b"caf\xe9\n")]
+    parts.target.logs = lambda *_, **__: iter(lines)
+    assert main(["env", "logs", "shop", "--format", "json"]) == 0
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"Instance": "i-1", "Service": "web", "Time": "1970-01-01T00:00:01Z", "Stream": "stdout", "Text": "hello"},
+        {"Instance": "i-1", "Service": "web", "Time": "1970-01-01T00:00:02Z", "Stream": "stderr", "Text": "caf\ufffd"},
+    ]
+    assert main(["env", "logs", "shop", "--format", "json", "-o", "x.tar.gz"]) != 0
 
 
 def test_times_are_for_people_in_tables_and_exact_in_json(parts, capsys):
@@ -185,11 +298,11 @@ def test_a_name_that_is_taken_is_refused_before_anything_is_made(parts, capsys):
 
 def test_a_certificate_is_asked_for_where_nobody_else_does(parts):
     Environments(parts, "me").create("shop", "shop", "v1")
-    assert issue_where_wanted(parts, "shop", {"tls": "local"}) == 0
+    assert issue_where_wanted(parts, "shop", {"tls": "local"}, PLAIN) == 0
     with FileLock(f"{parts.layout.locks}/serve"):
-        assert issue_where_wanted(parts, "shop", {"tls": "acme"}) == 0
+        assert issue_where_wanted(parts, "shop", {"tls": "acme"}, PLAIN) == 0
     with pytest.raises(Conflict, match="does not get its certificate by ACME"):
-        issue_where_wanted(parts, "shop", {"tls": "acme"})
+        issue_where_wanted(parts, "shop", {"tls": "acme"}, PLAIN)
 
 
 def test_logs_are_a_bundle_with_a_file_for_each_service_of_each_instance(tmp_path):
@@ -334,7 +447,7 @@ def test_pairs_keep_further_equals_signs():
 
 def test_operations_leave_no_thread_behind(parts):
     before = threading.active_count()
-    carry_out("shop", lambda facade: facade.create("shop", "shop", "v1"), given=parts)
+    carry_out("shop", PLAIN, lambda facade: facade.create("shop", "shop", "v1"), given=parts)
     assert threading.active_count() == before
 
 

@@ -10,7 +10,8 @@ from wherry.base.errors import NotFound, OperationFailed
 from wherry.base.paths import Layout
 from wherry.base.progress import Advanced, Finished, Output, Started, Turned, Warned
 from wherry.cli import deploying
-from wherry.cli.deploying import carry_out
+from wherry.cli.deploying import OPERATION, carry_out
+from wherry.cli.flags import Command
 from wherry.cli.picture import Picture
 from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
@@ -27,6 +28,9 @@ class Clock:
 
     def __call__(self):
         return self.now
+
+
+PLAIN = Command("wherry", "", "", OPERATION).parse([])
 
 
 @pytest.fixture
@@ -211,7 +215,7 @@ def test_a_terminal_that_is_gone_does_not_harm_the_operation(parts, shop, monkey
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stderr", Torn())
     before = threading.active_count()
-    assert carry_out("shop", lambda facade: facade.deploy("shop", "v2"), given=parts) == 0
+    assert carry_out("shop", PLAIN, lambda facade: facade.deploy("shop", "v2"), given=parts) == 0
     assert "Version v2 runs on 2 instances." in capsys.readouterr().out
     assert threading.active_count() == before
 
@@ -222,7 +226,7 @@ def test_a_deployment_is_drawn_on_a_terminal_and_nothing_of_it_stays_but_steps(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("sys.stderr", screen.stream)
-    assert carry_out("shop", lambda facade: facade.deploy("shop", "v2"), given=parts) == 0
+    assert carry_out("shop", PLAIN, lambda facade: facade.deploy("shop", "v2"), given=parts) == 0
     lines = screen.read()
     assert lines
     assert all(line.startswith("✓ ") for line in lines)
@@ -236,7 +240,7 @@ def test_a_failure_leaves_the_step_that_failed_with_its_reason(parts, shop, worl
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("sys.stderr", screen.stream)
     with pytest.raises(OperationFailed):
-        carry_out("shop", lambda facade: facade.deploy("shop", "v2"), given=parts)
+        carry_out("shop", PLAIN, lambda facade: facade.deploy("shop", "v2"), given=parts)
     lines = screen.read()
     failed = [line for line in lines if line.startswith("✗ ")]
     assert "exited with code 1" in failed[0]
@@ -247,5 +251,5 @@ def test_a_failure_leaves_the_step_that_failed_with_its_reason(parts, shop, worl
 def test_a_terminal_without_a_cursor_gets_plain_lines(parts, shop, screen, monkeypatch, terminal):
     monkeypatch.setenv("TERM", terminal)
     monkeypatch.setattr("sys.stderr", screen.stream)
-    assert carry_out("shop", lambda facade: facade.deploy("shop", "v2"), given=parts) == 0
+    assert carry_out("shop", PLAIN, lambda facade: facade.deploy("shop", "v2"), given=parts) == 0
     assert screen.read()[0].startswith("#1 ")

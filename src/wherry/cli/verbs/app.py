@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from wherry.base.clock import rfc3339, system_clock
-from wherry.cli.deploying import FORMAT, QUIET, carry_out, parts
+from wherry.cli.deploying import FORMAT, OPERATION, QUIET, carry_out, parts
 from wherry.cli.flags import Command, Flag, Misuse
 from wherry.cli.group import dispatch
-from wherry.cli.output import ago, print_list
+from wherry.cli.output import ago, print_list, render_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from wherry.cli.flags import Parsed
     from wherry.deploy.applications import Applications
     from wherry.deploy.parts import Parts
 
@@ -59,6 +60,7 @@ def _delete(argv: list[str]) -> int:
     flags = (
         Flag("force", "bool", "Terminate the application's environments first", short="f"),
         Flag("volumes", "bool", "With --force, remove their volumes too"),
+        *OPERATION,
     )
     usage = "[OPTIONS] APPLICATION[:VERSION]"
     parsed = Command("wherry app delete", usage, summary, flags, least=1, most=1).parse(argv)
@@ -69,23 +71,24 @@ def _delete(argv: list[str]) -> int:
         raise Misuse(f"which version? All of {application} goes where no colon follows it")
     if label:
         _applications().remove_version(application, label)
-    elif code := _terminate(application, volumes=parsed["volumes"]) if parsed["force"] else 0:
+    elif code := _terminate(application, parsed) if parsed["force"] else 0:
         return code
     else:
         _applications().remove(application)
-    print(parsed.args[0])
+    gone = {"Application": application, "Version": label}
+    print(render_one(gone, parsed["format"]) if parsed["format"] else parsed.args[0])
     return 0
 
 
-def _terminate(application: str, *, volumes: bool) -> int:
+def _terminate(application: str, parsed: Parsed) -> int:
     """Take all its environments away, one after another; the exit code."""
     given = parts()
     given.records.application(application)
     for one in given.records.environments(application):
-        if code := _end(given, one.name, volumes=volumes):
+        if code := _end(given, one.name, parsed):
             return code
     return 0
 
 
-def _end(given: Parts, name: str, *, volumes: bool) -> int:
-    return carry_out(name, lambda facade: facade.terminate(name, volumes=volumes), given=given)
+def _end(given: Parts, name: str, parsed: Parsed) -> int:
+    return carry_out(name, parsed, lambda facade: facade.terminate(name, volumes=parsed["volumes"]), given=given)

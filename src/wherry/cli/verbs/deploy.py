@@ -5,7 +5,7 @@ from __future__ import annotations
 from wherry.cli.deploying import (
     DRY_RUN,
     MAKING,
-    NO_WAIT,
+    OPERATION,
     PROJECT_FLAGS,
     carry_out,
     draft_version,
@@ -30,7 +30,7 @@ _FLAGS = (
     DRY_RUN,
     Flag("app", "str", "Application, where no environment is named (default: the project's name)"),
     Flag("batch", "str", "How many instances a rolling deployment replaces at once, this time (2, or 30%)"),
-    NO_WAIT,
+    *OPERATION,
     Flag("force", "bool", "Deploy anew what runs already"),
     Flag("policy", "str", "How the version replaces the other, this time"),
     Flag("replace-accessories", "bool", "Replace accessories whose definition has changed"),
@@ -72,6 +72,7 @@ def _deploy(given: Parts, parsed: Parsed) -> int:
     version = parsed["version"] or make(given, environment.application, parsed)
     return carry_out(
         name,
+        parsed,
         lambda facade: _hinted(
             facade.deploy(
                 name,
@@ -84,7 +85,6 @@ def _deploy(given: Parts, parsed: Parsed) -> int:
                 dry_run=parsed["dry-run"],
             )
         ),
-        wait=not parsed["no-wait"],
         given=given,
     )
 

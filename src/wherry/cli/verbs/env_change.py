@@ -6,7 +6,8 @@ import sys
 
 from wherry.cli.deploying import (
     DRY_RUN,
-    NO_WAIT,
+    ONE_FORMAT,
+    OPERATION,
     VALUE_FLAGS,
     carry_out,
     issue_where_wanted,
@@ -14,12 +15,15 @@ from wherry.cli.deploying import (
     pairs,
     parts,
     read_secrets,
+    remark,
 )
 from wherry.cli.flags import Command, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.cli.flags import Parsed
+    from wherry.deploy.journal import Operation
+    from wherry.deploy.parts import Parts
 
 __all__ = ["run"]
 
@@ -36,20 +40,26 @@ def _parse(argv: list[str], usage: str, summary: str, *flags: Flag, least: int =
 
 
 def _set(argv: list[str]) -> int:
-    flags = (DRY_RUN, _MESSAGE, NO_WAIT, *VALUE_FLAGS)
+    flags = (DRY_RUN, _MESSAGE, *OPERATION, *VALUE_FLAGS)
     summary = "Change settings (NAME=VALUE), and with --env and --secret what the current version is given"
     parsed = _parse(argv, "[OPTIONS] ENVIRONMENT [SETTING=VALUE...]", summary, *flags, most=None)
-    from wherry.base.errors import UsageError
+    from wherry.base.errors import NotFound, UsageError
     from wherry.deploy.settings import parse_assignments
 
     name = parsed.args[0]
-    settings, variables = parse_assignments(parsed.args[1:]), pairs(parsed["env"], "a variable")
+    try:
+        settings = parse_assignments(parsed.args[1:])
+    except NotFound as error:
+        hint = f"{error.hint}; a variable of the services is given with --env NAME=VALUE"
+        raise NotFound(error.message, hint=hint) from None
+    variables = pairs(parsed["env"], "a variable")
     secrets = read_secrets(parsed["secret"], parsed["secret-file"])
     if not (settings or variables or secrets):
         raise UsageError("nothing to set", hint="See 'wherry env set --help'.")
     given = parts()
     code = carry_out(
         name,
+        parsed,
         lambda facade: facade.configure(
             name,
             settings=settings,
@@ -58,14 +68,13 @@ def _set(argv: list[str]) -> int:
             message=parsed["message"],
             dry_run=parsed["dry-run"],
         ),
-        wait=not parsed["no-wait"],
         given=given,
     )
-    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, settings)
+    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, settings, parsed)
 
 
 def _unset(argv: list[str]) -> int:
-    flags = (*(DRY_RUN, _MESSAGE, NO_WAIT), Flag("env", "list", "Remove this variable or secret", short="e"))
+    flags = (*(DRY_RUN, _MESSAGE, *OPERATION), Flag("env", "list", "Remove this variable or secret", short="e"))
     summary = "Take settings back to their defaults, and with --env remove variables and secrets"
     parsed = _parse(argv, "[OPTIONS] ENVIRONMENT [SETTING...]", summary, *flags, most=None)
     from wherry.base.errors import UsageError
@@ -77,16 +86,16 @@ def _unset(argv: list[str]) -> int:
         raise UsageError("nothing to unset", hint="See 'wherry env unset --help'.")
     return carry_out(
         name,
+        parsed,
         lambda facade: facade.configure(
             name, settings=settings, removed=removed, message=parsed["message"], dry_run=parsed["dry-run"]
         ),
-        wait=not parsed["no-wait"],
     )
 
 
 def _scale(argv: list[str]) -> int:
     summary = "Have so many instances"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT COUNT", summary, DRY_RUN, NO_WAIT, least=2, most=2)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT COUNT", summary, DRY_RUN, *OPERATION, least=2, most=2)
     from wherry.base.errors import InvalidInput
 
     name, count = parsed.args
@@ -94,50 +103,50 @@ def _scale(argv: list[str]) -> int:
         raise InvalidInput(f"{count} is no count of instances")
     return carry_out(
         name,
+        parsed,
         lambda facade: facade.scale(name, int(count), dry_run=parsed["dry-run"]),
-        wait=not parsed["no-wait"],
     )
 
 
 def _restart(argv: list[str]) -> int:
     summary = "Restart all instances in place, a batch after the other"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, NO_WAIT)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, *OPERATION)
     name, dry = parsed.args[0], parsed["dry-run"]
-    return carry_out(name, lambda facade: facade.restart(name, dry_run=dry), wait=not parsed["no-wait"])
+    return carry_out(name, parsed, lambda facade: facade.restart(name, dry_run=dry))
 
 
 def _rebuild(argv: list[str]) -> int:
     yes = Flag("yes", "bool", "Do not ask", short="y")
     summary = "Make everything anew, accessories included; volumes stay, and nothing answers meanwhile"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, NO_WAIT, yes)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, DRY_RUN, *OPERATION, yes)
     name, dry = parsed.args[0], parsed["dry-run"]
     if not dry and not _agreed(parsed, f"Nothing of {name} will answer until it is rebuilt."):
         return 1
-    return carry_out(name, lambda facade: facade.rebuild(name, dry_run=dry), wait=not parsed["no-wait"])
+    return carry_out(name, parsed, lambda facade: facade.rebuild(name, dry_run=dry))
 
 
 def _rollback(argv: list[str]) -> int:
     to = Flag("to", "int", "Number of the deployment to go back to (default: what ran before)")
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Go back to what ran before", DRY_RUN, _MESSAGE, NO_WAIT, to)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Go back to what ran before", DRY_RUN, _MESSAGE, *OPERATION, to)
     name = parsed.args[0]
     return carry_out(
         name,
+        parsed,
         lambda facade: facade.rollback(name, to=parsed["to"], message=parsed["message"], dry_run=parsed["dry-run"]),
-        wait=not parsed["no-wait"],
     )
 
 
 def _swap(argv: list[str]) -> int:
     summary = "Let two environments exchange their hosts in one moment"
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT OTHER", summary, DRY_RUN, NO_WAIT, least=2, most=2)
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT OTHER", summary, DRY_RUN, *OPERATION, least=2, most=2)
     one, other = parsed.args
     dry = parsed["dry-run"]
-    return carry_out(one, lambda facade: facade.swap(one, other, dry_run=dry), wait=not parsed["no-wait"])
+    return carry_out(one, parsed, lambda facade: facade.swap(one, other, dry_run=dry))
 
 
 def _clone(argv: list[str]) -> int:
     flags = (
-        *(DRY_RUN, NO_WAIT),
+        *(DRY_RUN, *OPERATION),
         Flag("host", "str", "Host name (default: NEW.localhost)"),
         Flag("version", "str", "Version (default: the one that runs)"),
     )
@@ -146,16 +155,16 @@ def _clone(argv: list[str]) -> int:
     name, new = parsed.args
     return carry_out(
         new,
+        parsed,
         lambda facade: facade.clone(
             name, new, host=parsed["host"], version=parsed["version"], dry_run=parsed["dry-run"]
         ),
-        wait=not parsed["no-wait"],
     )
 
 
 def _terminate(argv: list[str]) -> int:
     flags = (
-        *(DRY_RUN, NO_WAIT),
+        *(DRY_RUN, *OPERATION),
         Flag("purge", "bool", "Forget its history, logs and backups too"),
         Flag("volumes", "bool", "Remove its volumes too"),
         Flag("yes", "bool", "Do not ask", short="y"),
@@ -171,8 +180,8 @@ def _terminate(argv: list[str]) -> int:
     if not (gone and parsed["purge"]):
         code = carry_out(
             name,
+            parsed,
             lambda facade: facade.terminate(name, volumes=parsed["volumes"], dry_run=dry),
-            wait=not parsed["no-wait"],
             given=given,
         )
         if code or dry:
@@ -181,7 +190,7 @@ def _terminate(argv: list[str]) -> int:
         from wherry.base.progress import nobody
 
         opened(given, nobody).purge(name)
-        print(f"{name} is forgotten")
+        remark(parsed, f"{name} is forgotten")
     return 0
 
 
@@ -198,17 +207,19 @@ def _agreed(parsed: Parsed, warning: str) -> bool:
 
 
 def _restore(argv: list[str]) -> int:
-    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Bring a terminated environment back", NO_WAIT)
-    return carry_out(parsed.args[0], lambda facade: facade.restore(parsed.args[0]), wait=not parsed["no-wait"])
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "Bring a terminated environment back", *OPERATION)
+    return carry_out(parsed.args[0], parsed, lambda facade: facade.restore(parsed.args[0]))
 
 
 def _abort(argv: list[str]) -> int:
-    parsed = _parse(argv, "ENVIRONMENT", "End what is under way, and take it back")
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", "End what is under way, and take it back", ONE_FORMAT)
     from wherry.cli.progress import choose
 
-    name = parsed.args[0]
-    operation = opened(parts(), choose("auto", sys.stderr)).abort(name)
-    if operation is None:
+    name, given = parsed.args[0], parts()
+    operation = opened(given, choose("auto", sys.stderr)).abort(name)
+    if parsed["format"]:
+        _print_operation(name, operation, given, parsed["format"])
+    elif operation is None:
         print(f"{name}: nothing is under way")
     elif operation.ended:
         print(f"{name}: the {operation.kind} is {operation.state}")
@@ -217,12 +228,28 @@ def _abort(argv: list[str]) -> int:
     return 0
 
 
+def _print_operation(name: str, operation: Operation | None, given: Parts, format: str) -> None:
+    """It, or where there is none its name and nothing more."""
+    from wherry.cli.outcomes import outcome_figures
+    from wherry.cli.output import render_one
+    from wherry.deploy.environments import Outcome
+
+    outcome = Outcome(name, (), operation)
+    print(render_one(outcome_figures(outcome, given.records.history, given.records.journal), format))
+
+
 def _recover(argv: list[str]) -> int:
-    parsed = _parse(argv, "ENVIRONMENT", "Start what stands still, and end or take back what was cut off")
+    summary = "Start what stands still, and end or take back what was cut off"
+    parsed = _parse(argv, "[OPTIONS] ENVIRONMENT", summary, ONE_FORMAT)
     from wherry.cli.progress import choose
 
     name = parsed.args[0]
     said = opened(parts(), choose("auto", sys.stderr)).revive(name)
+    if parsed["format"]:
+        from wherry.cli.output import render_one
+
+        print(render_one({"Environment": name, "Done": said}, parsed["format"]))
+        return 0
     print("\n".join(said) or f"{name}: nothing stands still, and nothing was cut off")
     return 0
 

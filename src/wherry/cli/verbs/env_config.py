@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from wherry.cli.deploying import DRY_RUN, FORMAT, NO_WAIT, QUIET, carry_out, issue_where_wanted, parts, read_text
+from wherry.cli.deploying import (
+    DRY_RUN,
+    FORMAT,
+    ONE_FORMAT,
+    OPERATION,
+    QUIET,
+    carry_out,
+    issue_where_wanted,
+    parts,
+    read_text,
+)
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import dispatch
 
@@ -14,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_CHANGE = (DRY_RUN, NO_WAIT, Flag("message", "str", "Why, for the history", short="m"))
+_CHANGE = (DRY_RUN, *OPERATION, Flag("message", "str", "Why, for the history", short="m"))
 _APP = Flag("app", "str", "Of this application, where no environment is named")
 
 
@@ -37,6 +47,7 @@ def _get(argv: list[str]) -> int:
     flags = (
         Flag("all", "bool", "With every setting, what it means and its default"),
         Flag("saved", "str", "The saved configuration of this title"),
+        ONE_FORMAT,
     )
     summary = "Print settings, variables and the names of secrets as YAML"
     parsed = Command("wherry env config get", "[OPTIONS] [ENVIRONMENT]", summary, flags, most=1).parse(argv)
@@ -52,7 +63,15 @@ def _get(argv: list[str]) -> int:
         found = configuration_of(environment)
         if parsed["saved"]:
             found = parse(records.configuration(environment.application, parsed["saved"]), parsed["saved"])
-    print(render_all(found) if parsed["all"] else render(found), end="")
+    text = render_all(found) if parsed["all"] else render(found)
+    if parsed["format"]:
+        import yaml
+
+        from wherry.cli.output import render_one
+
+        print(render_one(yaml.safe_load(text), parsed["format"]))
+    else:
+        print(text, end="")
     return 0
 
 
@@ -85,6 +104,7 @@ def _change(given: Parts, parsed: Parsed, wanted: Configuration) -> int:
     found = changes(given.records.environment(name), wanted)
     code = carry_out(
         name,
+        parsed,
         lambda facade: facade.configure(
             name,
             settings=found.settings,
@@ -93,15 +113,14 @@ def _change(given: Parts, parsed: Parsed, wanted: Configuration) -> int:
             message=parsed["message"],
             dry_run=parsed["dry-run"],
         ),
-        wait=not parsed["no-wait"],
         given=given,
     )
-    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, found.settings)
+    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, found.settings, parsed)
 
 
 def _save(argv: list[str]) -> int:
     summary = "Keep what an environment is given, under a title of its application"
-    flags = (Flag("force", "bool", "Also in place of a configuration of that title", short="f"),)
+    flags = (Flag("force", "bool", "Also in place of a configuration of that title", short="f"), ONE_FORMAT)
     command = Command("wherry env config save", "[OPTIONS] ENVIRONMENT TITLE", summary, flags, least=2, most=2)
     parsed = command.parse(argv)
     from wherry.base.errors import Conflict
@@ -114,7 +133,7 @@ def _save(argv: list[str]) -> int:
     if not parsed["force"] and title in dict(records.configurations(application)):
         raise Conflict(f"application {application} has a saved configuration {title}", hint="--force replaces it")
     records.save_configuration(application, check_title(title), render(configuration_of(environment)))
-    print(title)
+    _print_title(parsed, title, application)
     return 0
 
 
@@ -148,7 +167,8 @@ def _applications(parsed: Parsed) -> list[str]:
 def _delete(argv: list[str]) -> int:
     summary = "Forget a saved configuration"
     usage = "ENVIRONMENT TITLE | --app APPLICATION TITLE"
-    parsed = Command("wherry env config delete", usage, summary, (_APP,), least=1, most=2).parse(argv)
+    flags = (_APP, ONE_FORMAT)
+    parsed = Command("wherry env config delete", usage, summary, flags, least=1, most=2).parse(argv)
     from wherry.base.errors import UsageError
 
     if len(parsed.args) != (1 if parsed["app"] else 2):
@@ -156,5 +176,14 @@ def _delete(argv: list[str]) -> int:
     title = parsed.args.pop()
     (application,) = _applications(parsed)
     parts().records.remove_configuration(application, title)
-    print(title)
+    _print_title(parsed, title, application)
     return 0
+
+
+def _print_title(parsed: Parsed, title: str, application: str) -> None:
+    if not parsed["format"]:
+        print(title)
+        return
+    from wherry.cli.output import render_one
+
+    print(render_one({"Title": title, "Application": application}, parsed["format"]))

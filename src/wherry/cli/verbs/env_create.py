@@ -5,7 +5,7 @@ from __future__ import annotations
 from wherry.cli.deploying import (
     DRY_RUN,
     MAKING,
-    NO_WAIT,
+    OPERATION,
     PROJECT_FLAGS,
     VALUE_FLAGS,
     carry_out,
@@ -31,7 +31,7 @@ __all__ = ["run"]
 _FLAGS = (
     *PROJECT_FLAGS,
     *VALUE_FLAGS,
-    *(DRY_RUN, NO_WAIT),
+    *(DRY_RUN, *OPERATION),
     Flag("app", "str", "Application (default: the project's name)"),
     Flag("config", "str", "Begin with the saved configuration of this title"),
     Flag("from", "str", "Run this version instead of making one"),
@@ -68,6 +68,7 @@ def run(argv: list[str]) -> int:
     version = parsed["from"] or make(given, application, parsed)
     code = carry_out(
         name,
+        parsed,
         lambda facade: facade.create(
             name,
             application,
@@ -79,10 +80,9 @@ def run(argv: list[str]) -> int:
             message=parsed["message"],
             dry_run=parsed["dry-run"],
         ),
-        wait=not parsed["no-wait"],
         given=given,
     )
-    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, settings)
+    return code if code or parsed["dry-run"] else issue_where_wanted(given, name, settings, parsed)
 
 
 def _begin_with(

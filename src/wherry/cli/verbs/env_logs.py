@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
+from wherry.base.clock import rfc3339
 from wherry.base.errors import InvalidInput, NotFound, UsageError
 from wherry.base.progress import nobody
-from wherry.cli.deploying import opened, parts
+from wherry.cli.deploying import ONE_FORMAT, opened, parts
 from wherry.cli.flags import Command, Flag
+from wherry.cli.output import render_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ def _logs(argv: list[str]) -> int:
         Flag("instance", "list", "Only this instance (may be given several times)"),
         Flag("service", "list", "Only this service (may be given several times)"),
         Flag("tail", "str", "Only the last lines (a number, or all)", short="n", default="all"),
+        ONE_FORMAT,
     )
     summary = "Show what instances and accessories wrote, also of those that are gone"
     parsed = Command("wherry env logs", "[OPTIONS] NAME", summary, flags, least=1, most=1).parse(argv)
@@ -58,6 +61,9 @@ def _logs(argv: list[str]) -> int:
     said = False
     for line in lines:
         said = True
+        if parsed["format"]:
+            print(render_one(_values(line), parsed["format"]), flush=True)
+            continue
         sys.stdout.buffer.write(shown(line))
         sys.stdout.buffer.flush()
     chosen = [*parsed["instance"], *parsed["service"]]
@@ -71,8 +77,20 @@ def _check(parsed: Parsed) -> None:
     some = parsed.given & {"follow", "instance", "service", "tail"}
     if parsed["all"] and some - {"follow"}:
         raise UsageError(f"--all and --{min(some - {'follow'})} contradict each other")
+    if parsed["output"] and parsed["format"]:
+        raise UsageError("--output and --format contradict each other")
     if parsed["output"] and parsed["follow"]:
         raise UsageError("--output and --follow contradict each other")
+
+
+def _values(line: LogLine) -> dict[str, str]:
+    return {
+        "Instance": line.instance,
+        "Service": line.service,
+        "Time": rfc3339(line.time),
+        "Stream": {1: "stdout", 2: "stderr"}.get(line.stream, ""),
+        "Text": line.data.decode(errors="replace").removesuffix("\n"),
+    }
 
 
 def shown(line: LogLine) -> bytes:
@@ -83,12 +101,15 @@ def shown(line: LogLine) -> bytes:
 
 def _open(argv: list[str]) -> int:
     summary = "Print an environment's address, and on a desktop show it in the browser"
-    parsed = Command("wherry env open", "NAME", summary, (), least=1, most=1).parse(argv)
+    parsed = Command("wherry env open", "[OPTIONS] NAME", summary, (ONE_FORMAT,), least=1, most=1).parse(argv)
     environments = opened(parts(), nobody)
     environment = environments.get(parsed.args[0])
     if environment.revision and not environments.extension(environment).routes:
         raise NotFound(f"{environment.name} has no address: version {environment.version} has no routes")
     url = environments.url(environment)
+    if parsed["format"]:
+        print(render_one({"Environment": environment.name, "URL": url}, parsed["format"]))
+        return 0
     print(url, flush=True)
     if sys.stdout.isatty() and any(os.environ.get(name) for name in _DESKTOP):
         import webbrowser
