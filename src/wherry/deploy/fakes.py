@@ -97,6 +97,7 @@ class FakeTarget:
         self.changes: dict[tuple[str, str], dict[str, Any]] = {}
         self.started: dict[tuple[str, str], float] = {}
         self.released: list[str] = []
+        self.graces: dict[str, float | None] = {}  # that instances were stopped with
         self._addresses: list[tuple[str, str, str]] = []
 
     def address_of(self, environment: str, name: str, service: str) -> str:
@@ -168,9 +169,10 @@ class FakeTarget:
 
     def stop(self, environment: str, name: str, grace: float | None, progress: Sink) -> None:
         """See Target."""
-        del grace, progress
+        del progress
 
         def effect() -> None:
+            self.graces[name] = grace
             self.instances.get(environment, {}).pop(name, None)
             self.dead.pop((environment, name), None)
 
@@ -255,6 +257,7 @@ class FakeBalancer:
         self._runs = False
         self.capacity: dict[str, list[int]] = {}
         self.records: list[AccessRecord] = []
+        self.busy: set[str] = set()  # instances whose requests under way never end
         self.down: dict[str, float] = {}  # instances that it calls so, and for how many seconds
 
     def ensure(self) -> Listener:
@@ -327,8 +330,10 @@ class FakeBalancer:
 
     def wait_idle(self, environment: str, instance: str, timeout: float) -> bool:
         """See LoadBalancer."""
-        del environment, instance, timeout
-        return True
+        del environment
+        if instance in self.busy:
+            self._world.pause(timeout)
+        return instance not in self.busy
 
     def access(self, environment: str, since: float = 0.0, *, follow: bool = False) -> Iterator[AccessRecord]:
         """See LoadBalancer."""

@@ -2,7 +2,8 @@
 
 They stand beside the Compose file in `.platform/hooks/PHASE/`, are kept in the version with all that they hold, and run
 on this machine, one after another in the order of their names: `prebuild` before images are built, `predeploy` before
-the release step, `postdeploy` when all instances are in. The first that fails ends its phase.
+the release step, `postdeploy` when all instances are in. Where no other version is deployed, but the one that runs with
+other variables, those of `.platform/confighooks/PHASE/` run instead. The first that fails ends its phase.
 """
 
 from __future__ import annotations
@@ -23,11 +24,17 @@ if TYPE_CHECKING:
 
     Warn = Callable[[str], None]
 
-__all__ = ["KEY", "PHASES", "phases", "read_hooks", "run_hooks"]
+__all__ = ["CONFIGURATION", "KEY", "PHASES", "phases", "read_hooks", "run_hooks"]
 
 KEY = "x-wherry-hooks"
-PHASES = ("prebuild", "predeploy", "postdeploy")
-DIRECTORY = ".platform/hooks"
+CONFIGURATION = "configuration-"  # begins the phases of changed variables
+PHASES = {
+    "prebuild": ".platform/hooks/prebuild",
+    "predeploy": ".platform/hooks/predeploy",
+    "postdeploy": ".platform/hooks/postdeploy",
+    f"{CONFIGURATION}predeploy": ".platform/confighooks/predeploy",
+    f"{CONFIGURATION}postdeploy": ".platform/confighooks/postdeploy",
+}
 _LARGEST = 1 << 20
 _LAST_LINES = 5
 _PIPE, _CHUNK = 1 << 20, 1 << 16
@@ -44,10 +51,10 @@ def read_hooks(directory: str, warn: Warn) -> dict[str, dict[str, str]]:
     Raises InvalidInput for one larger than a mebibyte, or that begins like no program.
     """
     found = {}
-    for phase in PHASES:
-        path = f"{directory}/{DIRECTORY}/{phase}"
+    for phase, place in PHASES.items():
+        path = f"{directory}/{place}"
         names = sorted(os.listdir(path)) if os.path.isdir(path) else []
-        hooks = {name: text for name in names if (text := _read(f"{path}/{name}", f"{DIRECTORY}/{phase}/{name}", warn))}
+        hooks = {name: text for name in names if (text := _read(f"{path}/{name}", f"{place}/{name}", warn))}
         if hooks:
             found[phase] = hooks
     return found

@@ -178,7 +178,7 @@ class Intents:
         replace: bool = False,
     ) -> Intent:
         from wherry.deploy.extension import parse_extension
-        from wherry.deploy.hooks import phases
+        from wherry.deploy.hooks import CONFIGURATION, phases
 
         check_given(revision.variables, revision.secrets)
         version = version or self._records.version(environment.application, revision.version)
@@ -186,6 +186,7 @@ class Intents:
         extension = parse_extension(version.model)
         self._check_hosts(environment, extension)
         given, hooks = Settings(environment.settings), phases(version.model)
+        kind_of_hooks = CONFIGURATION if kind == "configuration" else ""
         wish = self._wish(environment)._replace(
             version=version.label,
             size=environment.size,
@@ -194,8 +195,9 @@ class Intents:
             percent=given.number("split.percent"),
             evaluation=given.number("split.evaluation"),
             release=extension.release is not None and kind not in _RELEASED,
-            predeploy="predeploy" in hooks,
-            postdeploy="postdeploy" in hooks,
+            predeploy=f"{kind_of_hooks}predeploy" in hooks,
+            postdeploy=f"{kind_of_hooks}postdeploy" in hooks,
+            hooks=kind_of_hooks,
             accessories=bool(extension.accessories),
             replace_accessories=replace,
         )

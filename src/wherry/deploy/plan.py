@@ -145,7 +145,7 @@ def plan_deployment(wish: Wish, members: Sequence[Member], first: int) -> Plan:
     else:
         _POLICIES[wish.policy](draft, wish, mine, others, missing)
     if wish.postdeploy:
-        draft.add(RunHooks("postdeploy", wish.revision, wish.version))
+        draft.add(RunHooks(f"{wish.hooks}postdeploy", wish.revision, wish.version))
     return draft.settle()
 
 
@@ -154,7 +154,7 @@ def _prepare(draft: _Draft, wish: Wish) -> None:
     if wish.accessories:
         draft.add(EnsureAccessories(wish.revision, wish.replace_accessories))
     if wish.predeploy:
-        draft.add(RunHooks("predeploy", wish.revision, wish.version))
+        draft.add(RunHooks(f"{wish.hooks}predeploy", wish.revision, wish.version))
     if wish.release:
         draft.add(RunRelease(wish.revision, wish.version))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cannot_be_aborted", "way_back"]
 
+_ALWAYS = ("immutable", "traffic-splitting")  # policies of sets that are tried: one that fails goes in any case
 _ONWARD = ("terminate", "rebuild")  # what was there before is gone
 
 
@@ -26,10 +27,12 @@ def cannot_be_aborted(operation: Operation) -> bool:
 def way_back(operation: Operation, members: Sequence[Member], first: int, *, aborted: bool = False) -> Plan | None:
     """What brings back what there was before it, from what there is now; None where there is no way, or none is wanted.
 
-    An abort is always a way back; a failure is one unless the environment's settings say otherwise.
+    An abort is always a way back; a failure is one unless the environment's settings say otherwise, and under policies
+    that try a new set beside the old one it always is.
     """
     wish = operation.wish
-    if operation.kind == "terminate" or not (wish.undoes or aborted):
+    tried = bool(wish.before) and wish.policy in _ALWAYS
+    if operation.kind == "terminate" or not (wish.undoes or aborted or tried):
         return None
     if operation.kind == "swap":
         return Plan(((EnsureBalancer(),), (Exchange(wish.before_hosts),)))

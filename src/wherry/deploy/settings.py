@@ -92,7 +92,7 @@ SETTINGS = {
         Setting("min", "int", "1", "Fewest instances", 1, 100, aliases=("minsize",)),
         Setting("max", "int", "4", "Most instances", 1, 100, aliases=("maxsize",)),
         _seconds("timeout", "600", 86400, "How long a step may take before the deployment fails", 1),
-        Setting("rollback", "on-off", "on", "Whether a deployment that fails is taken back by itself"),
+        Setting("rollback", "on-off", "on", "Whether a rolling or all-at-once deployment that fails is taken back"),
         Setting("ignore-health", "on-off", "off", "Whether instances may enter that do not answer as configured"),
         Setting("health.path", "path", "/", "What the health check asks for", aliases=("healthcheckpath",)),
         Setting("health.codes", "codes", "200-399", "Which answers are healthy", aliases=("matcherhttpcode",)),

@@ -60,7 +60,7 @@ class EnsureAccessories(NamedTuple):
 
 
 class RunHooks(NamedTuple):
-    """Run the version's hooks of a phase (`predeploy`, `postdeploy`) on this machine, in the order of their names."""
+    """Run the version's hooks of a phase (see `hooks.PHASES`) on this machine, in the order of their names."""
 
     phase: str
     revision: int

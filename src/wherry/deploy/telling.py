@@ -36,6 +36,12 @@ def _noun(operation: Operation) -> str:
     return f"{_NOUNS[operation.kind]} (deployment {number})" if number else _NOUNS[operation.kind]
 
 
+def _with_version(operation: Operation) -> str:
+    """What did not come to be, for who reads that sentence alone."""
+    version = operation.wish.version if operation.wish.deployment else ""
+    return f"{_noun(operation)} of version {version}" if version else _noun(operation)
+
+
 def _instances(count: int) -> str:
     return f"{count} instance{'' if count == 1 else 's'}"
 
@@ -76,7 +82,7 @@ def began(operation: Operation) -> tuple[str, str]:
 def turned(operation: Operation) -> tuple[str, str]:
     """Severity and sentence."""
     aim = f" Version {operation.wish.before_version} is brought back." if operation.wish.before_version else ""
-    return "WARN", f"{_noun(operation)} is taken back: {operation.cause}.{aim}"
+    return "WARN", f"{_with_version(operation)} is taken back: {operation.cause}.{aim}"
 
 
 def ended(records: Records, operation: Operation) -> tuple[str, str]:
@@ -87,9 +93,10 @@ def ended(records: Records, operation: Operation) -> tuple[str, str]:
 def outcome(records: Records, operation: Operation) -> str:
     """The truth about how it ended, and what holds now."""
     took = duration_text((operation.ended - operation.started) // _TENTH * _TENTH)
-    what, now = _noun(operation), _state(records, operation)
+    now = _state(records, operation)
     if operation.state == "done":
-        return f"{what} succeeded in {took}. {now}"
+        return f"{_noun(operation)} succeeded in {took}. {now}"
+    what = _with_version(operation)
     if operation.state == "undone":
         verb = "was aborted" if operation.abort_by else "failed"
         return f"{what} {verb} and was taken back: {operation.cause}. {now}"

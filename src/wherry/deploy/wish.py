@@ -15,8 +15,9 @@ class Wish(NamedTuple):
     """`size` instances of `revision`. `before` and `before_size` are what to go back to (0 for nothing).
 
     `batch` is a number of instances; `percent` of the requests go to a version on trial for `evaluation` seconds.
-    `release`, `predeploy`, `postdeploy` say whether the version has such steps. `hosts` are pairs of environment and
-    host, for a swap, and `before_hosts` those before it. `deployment` is its number, 0 for what is none.
+    `release`, `predeploy`, `postdeploy` say whether the version has such steps, `hooks` how the phases of the hooks
+    begin that are meant. `hosts` are pairs of environment and host, for a swap, and `before_hosts` those before it.
+    `deployment` is its number, 0 for what is none.
     """
 
     revision: int = 0
@@ -33,6 +34,7 @@ class Wish(NamedTuple):
     release: bool = False
     predeploy: bool = False
     postdeploy: bool = False
+    hooks: str = ""
     accessories: bool = False
     replace_accessories: bool = False
     volumes: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from heapq import merge
+from math import ceil
 
 from wherry.base.clock import parse_rfc3339, system_clock
 from wherry.base.errors import Unavailable
@@ -131,7 +132,7 @@ class LocalTarget:
 
     def stop(self, environment: str, name: str, grace: float | None, progress: Sink) -> None:
         """See Target."""
-        self._down(environment, name, progress, None if grace is None else round(grace))
+        self._down(environment, name, progress, None if grace is None else ceil(grace))
 
     def _down(
         self, environment: str, name: str, progress: Sink, grace: int | None = None, *, volumes: bool = False
