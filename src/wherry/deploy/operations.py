@@ -11,7 +11,8 @@ from wherry.base.progress import Finished, Started, nobody, serialized
 from wherry.deploy.membership import Membership
 from wherry.deploy.retreat import cannot_be_aborted, way_back
 from wherry.deploy.stepping import Stepping
-from wherry.deploy.steps import ONCE
+from wherry.deploy.steps import ONCE, RunRelease
+from wherry.deploy.target import RELEASE
 from wherry.deploy.telling import began, ended, turned
 
 TYPE_CHECKING = False
@@ -61,6 +62,8 @@ class Operations:
         """End one that was cut off, or take it back; see `carry_out`."""
         self._announce(operation, ("WARN", f"The {operation.kind} that was cut off is taken up again."))
         steps = self._journal.steps(operation)
+        if any(one.state == "running" and isinstance(one.step, RunRelease) for one in steps):
+            self._parts.target.stop(operation.environment, RELEASE, None, nobody)  # it may be at it still
         why = operation.cause if operation.state == "undoing" else _why_not_on(operation, steps)
         if not why:
             return self.carry_out(operation)

@@ -15,6 +15,7 @@ else:
 
 __all__ = [
     "ACCESSORIES",
+    "RELEASE",
     "AccessoryWish",
     "InstanceWish",
     "LogLine",
@@ -27,6 +28,7 @@ __all__ = [
 
 
 ACCESSORIES = "accessories"  # in place of an instance's name, in logs
+RELEASE = "release"  # in place of an instance's name, for what runs a release command
 
 
 class Secret(NamedTuple):
@@ -74,7 +76,7 @@ class Release(NamedTuple):
     service: str
     command: tuple[str, ...]
     timeout: float = 600.0
-    name: str = "release"
+    name: str = RELEASE
 
 
 class ObservedService(NamedTuple):
@@ -136,7 +138,10 @@ class Target(Protocol):
         """
 
     def stop(self, environment: str, name: str, grace: float | None, progress: Sink) -> None:
-        """SIGTERM, the grace (s; None: each service's own), SIGKILL; remove it, keep its logs. Harmless where gone."""
+        """SIGTERM, the grace (s; None: each service's own), SIGKILL; remove it, keep its logs. Harmless where gone.
+
+        `name` may also be that of a release.
+        """
 
     def restart(self, environment: str, name: str) -> None:
         """Restart its containers in place."""

@@ -1,4 +1,4 @@
-"""Backups of volumes with real containers; those of PostgreSQL are in the end-to-end tests, which have its image."""
+"""Backups of volumes with real containers; those of PostgreSQL are in test_postgres.py."""
 
 import os
 

@@ -260,6 +260,24 @@ def test_the_process_that_takes_it_up_is_killed_too(place, load):
     assert load.failures == []
 
 
+def test_a_release_that_was_cut_off_does_not_run_on(place, load):
+    releasing = {**model("v3"), "x-wherry": {"release": ["sleep", "300"]}}
+    place.records.add_version(Version("shop", "v3", 0, releasing))
+
+    def containers():
+        return place.wherry("ps", "-q", "--filter", "label=io.wherry.instance=release").out.split()
+
+    process = place.start("environments.deploy('shop', 'v3')")
+    eventually(containers, 20)
+    process.kill()
+    process.wait()
+    recover(place)
+    assert containers() == []
+    place.check()
+    assert place.records.history.deployments("shop")[0].result == "failed"
+    assert load.failures == []
+
+
 def test_all_at_once_that_is_killed_ends_whole(place):
     kill_after(place.start(f"environments.deploy('shop', {place.other()!r}, policy='all-at-once')"), 1.0)
     recover(place)

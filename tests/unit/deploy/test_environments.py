@@ -390,6 +390,21 @@ def test_a_release_step_that_fails_changes_nothing(shop):
     assert shop.parts.target.released == [label, label]
 
 
+@pytest.mark.parametrize("word", ["recover", "deploy", "terminate"])
+def test_a_release_step_that_was_cut_off_is_ended_before_anything_else(shop, word):
+    label = shop.version(release="migrate")
+    shop.world.kill_at = len(shop.world.calls) + 3
+    with pytest.raises(Killed):
+        shop.environments.deploy("shop", label)
+    shop.world.kill_at = -1
+    assert shop.world.calls[-1] == f"release {label}"
+    before = len(shop.world.calls)
+    getattr(shop.environments, word)("shop", *(["v1"] if word == "deploy" else []))
+    assert shop.world.calls[before] == "stop release"
+    assert shop.results()[1] == (2, "deploy", "aborted" if word == "terminate" else "failed")
+    assert shop.parts.target.released == []
+
+
 def test_a_trial_that_goes_badly_is_taken_back(shop):
     def answer(seconds):
         shop.world.now += seconds

@@ -12,7 +12,7 @@ from wherry.base.values import NamedTuple
 from wherry.compose.labels import PROJECT
 from wherry.compose.model import Project, Service
 from wherry.compose.project import without_unused
-from wherry.deploy.target import ACCESSORIES
+from wherry.deploy.target import ACCESSORIES, RELEASE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ __all__ = [
     "ENVIRONMENT",
     "INSTANCE",
     "JOB",
-    "RELEASE",
     "VERSION",
     "Whose",
     "accessory_project",
@@ -39,7 +38,6 @@ __all__ = [
 ENVIRONMENT = "io.wherry.environment"
 INSTANCE = "io.wherry.instance"
 VERSION = "io.wherry.version"
-RELEASE = "release"
 JOB = "job-"  # begins the names of other commands that run once
 _SHARED = "accessories-"  # begins the keys of networks that are the accessories'
 _DROPPED = ("build", "container_name", "ports", "profiles", "pull_policy", "develop")

@@ -18,7 +18,6 @@ from wherry.compose.teardown import DownOptions, plan_down
 from wherry.deploy.local.archive import LogArchive
 from wherry.deploy.local.projects import (
     INSTANCE,
-    RELEASE,
     accessory_project,
     instance_project,
     is_run,
@@ -26,7 +25,7 @@ from wherry.deploy.local.projects import (
     release_project,
     whose,
 )
-from wherry.deploy.target import ACCESSORIES, LogLine, ObservedInstance, ObservedService
+from wherry.deploy.target import ACCESSORIES, RELEASE, LogLine, ObservedInstance, ObservedService
 from wherry.kernel.cgroups import Usage, cgroup_path, usage
 from wherry.runtime.logs import read_log
 
