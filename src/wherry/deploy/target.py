@@ -56,7 +56,10 @@ class InstanceWish(NamedTuple):
 
 
 class AccessoryWish(NamedTuple):
-    """The stateful services of an environment, shared by its instances under their services' names."""
+    """The stateful services of an environment, shared by its instances under their services' names.
+
+    Each gets those of the variables and secrets that its definition names.
+    """
 
     environment: str
     model: dict[str, Any]

@@ -69,9 +69,12 @@ def project_name(environment: str, name: str) -> str:
 
 
 def accessory_project(wish: AccessoryWish) -> Project:
-    """The stateful services, on the networks of the model that they are on."""
+    """The stateful services, on the networks of the model that they are on.
+
+    Each gets those variables and secrets alone that its definition names, so that no other change of them concerns it.
+    """
     name = project_name(wish.environment, ACCESSORIES)
-    project = _project(name, wish.model, wish.services, wish.variables, wish.secrets)
+    project = _project(name, wish.model, wish.services, wish.variables, wish.secrets, only_named=True)
     networks = {key: {**_own(one), "name": _name(one, name, key)} for key, one in project.networks.items()}
     labels = {ENVIRONMENT: wish.environment, INSTANCE: ACCESSORIES}
     project = project._replace(networks=networks, volumes=_volumes(project, name))
@@ -106,7 +109,13 @@ def release_project(release: Release, accessories: Iterable[str]) -> Project:
 
 
 def _project(
-    name: str, model: dict[str, Any], services: Iterable[str], variables: dict[str, str], secrets: Iterable[Secret]
+    name: str,
+    model: dict[str, Any],
+    services: Iterable[str],
+    variables: dict[str, str],
+    secrets: Iterable[Secret],
+    *,
+    only_named: bool = False,
 ) -> Project:
     """The named services of the model, as a project that needs no file."""
     chosen = set(services)
@@ -123,8 +132,13 @@ def _project(
         environment={},
     )
     for key in sorted(chosen & set(model["services"])):
-        config = _service(model["services"][key], chosen, variables, _for_all(given, model))
-        project.services[key] = Service(key, config)
+        config = model["services"][key]
+        values = {**variables, **{one.name: one.value for one in given if not one.file}}
+        files = [one for one in given if one.file and one.name not in model.get("secrets", {})]
+        if only_named:
+            values = {one: value for one, value in values.items() if one in config.get("environment", {})}
+            files = []
+        project.services[key] = Service(key, _service(config, chosen, values, files))
     return project
 
 
@@ -135,20 +149,15 @@ def _about(wish: InstanceWish) -> dict[str, str]:
 def _service(
     config: dict[str, Any], chosen: set[str], variables: dict[str, str], secrets: list[Secret]
 ) -> dict[str, Any]:
+    """`secrets` are files that the service does not ask for: those of the model go to services that do."""
     kept = {key: value for key, value in config.items() if key not in _DROPPED}
-    clear = {one.name: one.value for one in secrets if not one.file}
-    kept["environment"] = dict(sorted({**config.get("environment", {}), **variables, **clear}.items()))
+    kept["environment"] = dict(sorted({**config.get("environment", {}), **variables}.items()))
     kept["depends_on"] = {key: one for key, one in config.get("depends_on", {}).items() if key in chosen}
     if not config.get("restart") and not config.get("deploy", {}).get("restart_policy"):
         kept["restart"] = "always"
-    files = [{"source": one.name, "target": f"/run/secrets/{one.name}"} for one in secrets if one.file]
+    files = [{"source": one.name, "target": f"/run/secrets/{one.name}"} for one in secrets]
     kept["secrets"] = [*config.get("secrets", ()), *files]
     return kept
-
-
-def _for_all(secrets: list[Secret], model: dict[str, Any]) -> list[Secret]:
-    """The secrets that every service gets: those of the model go to services that ask for them."""
-    return [one for one in secrets if not one.file or one.name not in model.get("secrets", {})]
 
 
 def _labelled(project: Project, labels: dict[str, str]) -> Project:

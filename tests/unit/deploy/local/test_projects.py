@@ -1,5 +1,6 @@
 """The projects that an environment is made of. Pure."""
 
+from wherry.compose.hashing import service_hash
 from wherry.compose.labels import PROJECT
 from wherry.deploy.local.projects import (
     ACCESSORIES,
@@ -95,6 +96,21 @@ def test_secrets_of_the_environment_go_to_all_and_those_of_the_model_to_who_asks
     accessories = accessory_project(AccessoryWish("shop", MODEL, ("db",), {}, (Secret("password", "p", True),)))
     assert [one["source"] for one in config(accessories, "db")["secrets"]] == ["password"]
     assert accessories.secrets == {"password": {"content": "p"}}
+
+
+def test_accessories_get_what_they_name_and_nothing_else_makes_them_differ():
+    db = {**MODEL["services"]["db"], "environment": {"POSTGRES_PASSWORD": None, "LEVEL": "1"}}
+    model = {**MODEL, "services": {**MODEL["services"], "db": db}}
+
+    def service(variables, *secrets):
+        return accessory_project(AccessoryWish("shop", model, ("db",), variables, secrets)).services["db"]
+
+    password = Secret("POSTGRES_PASSWORD", "p")
+    made = service({"LEVEL": "2"}, password)
+    assert made.config["environment"] == {"LEVEL": "2", "POSTGRES_PASSWORD": "p"}
+    later = service({"LEVEL": "2", "NEW": "x"}, password, Secret("TOKEN", "t"), Secret("file", "f", True))
+    assert service_hash(later) == service_hash(made)
+    assert service_hash(service({"LEVEL": "3"}, password)) != service_hash(made)
 
 
 def test_accessories_keep_their_volumes_and_networks_under_the_environments_name():
