@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
     Perform = Callable[[Parts, str, Job, int], str]
 
-__all__ = ["BACKUP", "Run", "Schedules", "due"]
+__all__ = ["BACKUP", "Planned", "Run", "Schedules", "due"]
 
 BACKUP = "backup of accessories"  # no job can have this name
 _LATE = 3600
 _RENEW_SECONDS = 60.0
 _KEPT_RUNS = 50  # of each job
+_MOST_JOBS = 1000  # whose runs are looked through
 _BEGAN = "since"  # the result of a row that says from when on times are counted
 
 
@@ -50,6 +51,14 @@ class Run(NamedTuple):
     ended: int
     result: str
     detail: str
+
+
+class Planned(NamedTuple):
+    """A job of what runs, its next time in seconds since 1970 (None for never) and its last run, if there was one."""
+
+    job: Job
+    next: int | None
+    last: Run | None
 
 
 def due(parts: Parts, now: float) -> list[threading.Thread]:
@@ -88,6 +97,17 @@ class Schedules:
         )
         with self._records.database.read() as connection:
             return [Run(*row) for row in connection.execute(query, (environment, _BEGAN, limit))]
+
+    def planned(self, environment: Environment, now: float) -> list[Planned]:
+        """What the environment does by the clock, in the order of `cron.yaml`, and its backup last."""
+        last: dict[str, Run] = {}
+        for run in self.runs(environment.name, _KEPT_RUNS * _MOST_JOBS):
+            last.setdefault(run.job, run)
+        jobs = [*(self._jobs_of(environment) if environment.revision else ()), *_backup_job(environment)]
+        return [
+            Planned(one, next_time(parse_expression(one.schedule), zone_named(one.timezone), now), last.get(one.name))
+            for one in jobs
+        ]
 
     # --- which
 

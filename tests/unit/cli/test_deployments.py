@@ -34,8 +34,10 @@ from wherry.cli.verbs.env import _WORDS
 from wherry.cli.verbs.env_logs import shown
 from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
+from wherry.deploy.cron import KEY, Job
 from wherry.deploy.environments import Environments, Outcome
 from wherry.deploy.fakes import Killed, fake_parts
+from wherry.deploy.schedules import Schedules
 from wherry.deploy.target import LogLine, Secret
 
 MODEL = {"services": {"web": {"image": "web", "ports": [{"target": 80}]}}, "networks": {"default": {}}}
@@ -208,6 +210,33 @@ def test_who_sets_a_variable_as_a_setting_is_told_how_it_is_done(parts, capsys):
     Environments(parts, "me").create("shop", "shop", "v1")
     assert main(["env", "set", "shop", "DATABASE_URL=x"]) == 1
     assert "a variable of the services is given with --env NAME=VALUE" in capsys.readouterr().err
+
+
+def test_jobs_are_listed_with_their_next_time_and_last_run(parts, monkeypatch, capsys):
+    monkeypatch.setattr("wherry.deploy.parts.open_parts", lambda *_: parts)
+    jobs = [
+        Job("ask", "30 6 * * *", timezone="Europe/Berlin", url="/tasks/ask"),
+        Job("tidy", "0 * * * *", service="web", command=("tidy", "--all")),
+    ]
+    parts.versions.models["/project"] = {**MODEL, KEY: [one._asdict() for one in jobs]}
+    Applications(parts).add_version("shop", ProjectOptions({}, "/project"), label="jobs")
+    Environments(parts, "me").create("shop", "shop", "jobs", settings={"backup.schedule": "0 3 * * *"})
+    schedules = Schedules(parts, lambda *_: "well")
+    for moment in (1_700_000_000, 1_700_003_600):
+        for thread in schedules.due(moment):
+            thread.join()
+    monkeypatch.setattr("wherry.cli.verbs.env_jobs.system_clock", lambda: 1_700_003_600_000_000_000)
+    assert main(["env", "jobs", "shop", "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["Job"], one["Schedule"], one["Does"], one["Next"], one["Result"]) for one in rows] == [
+        ("ask", "30 6 * * * Europe/Berlin", "POST /tasks/ask", "2023-11-15T05:30:00Z", "-"),
+        ("tidy", "0 * * * *", "tidy --all", "2023-11-15T00:00:00Z", "succeeded"),
+        ("backup of accessories", "0 3 * * *", "wherry env backup create", "2023-11-15T03:00:00Z", "-"),
+    ]
+    assert main(["env", "jobs", "shop", "--runs", "--format", "{{.Job}} {{.Planned}} {{.Result}} {{.Detail}}"]) == 0
+    assert capsys.readouterr().out == "tidy 2023-11-14T23:00:00Z succeeded well\n"
+    assert main(["env", "jobs", "shop"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split() == ["JOB", "SCHEDULE", "DOES", "NEXT", "LAST", "RESULT"]
 
 
 def test_lines_of_logs_for_programs(told, parts, capsys):

@@ -17,6 +17,7 @@ _WORDS = {
     "events": ("env_show", "Show what happened"),
     "health": ("env_health", "Show how well an environment and its instances are"),
     "history": ("env_show", "List an environment's deployments"),
+    "jobs": ("env_jobs", "List what an environment does by the clock"),
     "list": ("env_show", "List environments"),
     "logs": ("env_logs", "Show what instances and accessories wrote"),
     "open": ("env_logs", "Show an environment in the browser, or print its address"),
