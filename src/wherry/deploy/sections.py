@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from wherry.deploy.settings import Settings
     from wherry.deploy.target import ObservedInstance, ObservedService
 
-__all__ = ["Endpoint", "addresses_of", "build_section", "check_of", "endpoints", "hosts_of", "with_last_addresses"]
+__all__ = [
+    "Endpoint",
+    "addresses_of",
+    "build_section",
+    "check_of",
+    "endpoints",
+    "hosts_of",
+    "is_pool_of",
+    "with_last_addresses",
+]
 
 
 class Endpoint(NamedTuple):
@@ -88,7 +97,7 @@ def with_last_addresses(
             last = [
                 server.address
                 for pool in pools
-                if _is_of(pool.name, one.service)
+                if is_pool_of(pool.name, one.service)
                 for server in pool.servers
                 if server.instance == instance.name and server.address not in taken
             ]
@@ -101,7 +110,7 @@ def with_last_addresses(
     return {name: one._replace(services=tuple(completed(one))) for name, one in observed.items()}
 
 
-def _is_of(pool: str, service: str) -> bool:
+def is_pool_of(pool: str, service: str) -> bool:
     """Whether a pool is named after the service, or after it and a port."""
     return pool == service or (pool.startswith(f"{service}-") and pool[len(service) + 1 :].isdigit())
 

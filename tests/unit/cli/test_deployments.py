@@ -34,6 +34,7 @@ from wherry.cli.verbs.env import _WORDS
 from wherry.cli.verbs.env_logs import shown
 from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
+from wherry.deploy.balancer import AccessRecord
 from wherry.deploy.cron import KEY, Job
 from wherry.deploy.environments import Environments, Outcome
 from wherry.deploy.fakes import Killed, fake_parts
@@ -237,6 +238,25 @@ def test_jobs_are_listed_with_their_next_time_and_last_run(parts, monkeypatch, c
     assert capsys.readouterr().out == "tidy 2023-11-14T23:00:00Z succeeded well\n"
     assert main(["env", "jobs", "shop"]) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == ["JOB", "SCHEDULE", "DOES", "NEXT", "LAST", "RESULT"]
+
+
+def test_requests_are_shown_as_the_balancer_logs_them(told, parts, capsys):
+    told("env", "create", "shop", "--app", "shop", "--from", "v1")
+    parts.balancer.records += [
+        AccessRecord(1e9 + 0.5, "shop", "web", "i-1", 200, 12.4, "GET", "/a", "10.0.0.7"),
+        AccessRecord(1e9 + 1, "shop", "web-8080", "i-2", 500, 3.0, "POST", "/b", "10.0.0.7"),
+        AccessRecord(1e9 + 2, "shop", "web", "", 503, 0.0, "GET", "/c", "::1"),
+    ]
+    lines = [
+        '2001-09-09T01:46:40.5Z 10.0.0.7 "GET /a" 200 12ms i-1/web',
+        '2001-09-09T01:46:41Z 10.0.0.7 "POST /b" 500 3ms i-2/web-8080',
+        '2001-09-09T01:46:42Z ::1 "GET /c" 503 0ms -',
+    ]
+    for words, wanted in (((), lines), (("-n", "1"), lines[2:]), (("--instance", "i-2"), lines[1:2])):
+        assert main(["env", "logs", "shop", "--access", *words]) == 0
+        assert capsys.readouterr().out.splitlines() == wanted
+    assert main(["env", "logs", "shop", "--access", "--service", "web", "--format", "{{.Status}} {{.Time}}"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["200", "500", "503"]
 
 
 def test_lines_of_logs_for_programs(told, parts, capsys):

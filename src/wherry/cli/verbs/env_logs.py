@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from wherry.base.clock import rfc3339
+from wherry.base.clock import rfc3339, system_clock
 from wherry.base.errors import InvalidInput, NotFound, UsageError
 from wherry.base.progress import nobody
 from wherry.cli.deploying import ONE_FORMAT, opened, parts
@@ -15,9 +15,11 @@ from wherry.cli.output import render_one
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from wherry.cli.flags import Parsed
+    from wherry.deploy.balancer import AccessRecord
+    from wherry.deploy.parts import Parts
     from wherry.deploy.target import LogLine
 
-__all__ = ["run", "shown"]
+__all__ = ["access_line", "run", "shown"]
 
 _DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")  # one of which is set where there is something to show pages on
 
@@ -29,6 +31,7 @@ def run(argv: list[str]) -> int:
 
 def _logs(argv: list[str]) -> int:
     flags = (
+        Flag("access", "bool", "Requests as the load balancer logs them, instead of what was written"),
         Flag("all", "bool", "All lines of everything (as without --tail, --instance and --service)"),
         Flag("output", "str", "Write an archive (.tar.gz) with a file for each service of each instance", short="o"),
         Flag("follow", "bool", "Go on until interrupted", short="f"),
@@ -45,6 +48,8 @@ def _logs(argv: list[str]) -> int:
     _check(parsed)
     given = parts()
     given.records.environment(parsed.args[0])
+    if parsed["access"]:
+        return _access(given, parsed)
     lines = given.target.logs(
         parsed.args[0],
         follow=parsed["follow"],
@@ -72,8 +77,45 @@ def _logs(argv: list[str]) -> int:
     return 0
 
 
+def _access(given: Parts, parsed: Parsed) -> int:
+    """The last ones of those that are there, then with --follow those that come."""
+    from collections import deque
+
+    from wherry.deploy.sections import is_pool_of
+
+    def is_wanted(one: AccessRecord) -> bool:
+        services, instances = parsed["service"], parsed["instance"]
+        is_of = not services or any(is_pool_of(one.pool, each) for each in services)
+        return is_of and (not instances or one.instance in instances)
+
+    def tell(one: AccessRecord) -> None:
+        values = {**{key.capitalize(): value for key, value in one._asdict().items()}, "Time": _moment(one.time)}
+        print(render_one(values, parsed["format"]) if parsed["format"] else access_line(one), flush=True)
+
+    name, tail, now = parsed.args[0], parsed["tail"], system_clock() / 1e9
+    before = (one for one in given.balancer.access(name) if one.time < now and is_wanted(one))
+    for one in before if tail == "all" else deque(before, int(tail)):
+        tell(one)
+    for one in given.balancer.access(name, now, follow=True) if parsed["follow"] else ():
+        if is_wanted(one):
+            tell(one)
+    return 0
+
+
+def access_line(one: AccessRecord) -> str:
+    """When, who, what, how it was answered, how long it took, and by which service of which instance."""
+    whose = f"{one.instance}/{one.pool}" if one.instance else "-"
+    return f'{_moment(one.time)} {one.client} "{one.method} {one.path}" {one.status} {one.milliseconds:.0f}ms {whose}'
+
+
+def _moment(seconds: float) -> str:
+    return rfc3339(round(seconds * 1000) * 1_000_000)
+
+
 def _check(parsed: Parsed) -> None:
     """Raises UsageError where flags contradict each other."""
+    if parsed["access"] and parsed["output"]:
+        raise UsageError("--access and --output contradict each other")
     some = parsed.given & {"follow", "instance", "service", "tail"}
     if parsed["all"] and some - {"follow"}:
         raise UsageError(f"--all and --{min(some - {'follow'})} contradict each other")
