@@ -43,6 +43,7 @@ class Rule(NamedTuple):
     cooldown: float
     least: int
     most: int
+    decrement: int = 1
 
 
 class Sample(NamedTuple):
@@ -75,6 +76,7 @@ def rule_of(settings: Settings) -> Rule | None:
         settings.number("scale.cooldown"),
         settings.count("min"),
         settings.count("max"),
+        settings.count("scale.decrement"),
     )
 
 
@@ -129,7 +131,7 @@ def _averages(rule: Rule, samples: Sequence[Sample], now: float) -> list[float] 
 
 def _fewer(rule: Rule, size: int, averages: Sequence[float]) -> int:
     """As many fewer as can go without those that stay passing the upper threshold for having their part as well."""
-    wanted = max(rule.least, size - rule.increment)
+    wanted = max(rule.least, size - rule.decrement)
     if rule.upper is not None and rule.measure in _SHARED:
         bearable = rule.upper * (1 - _ROUNDING)
         while wanted < size and max(averages) * size / max(wanted, 1) > bearable:

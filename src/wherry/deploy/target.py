@@ -1,4 +1,4 @@
-"""The contract of targets: where instances run. `local.py` is this machine; Kubernetes and AWS come beside it."""
+"""The contract of targets: where instances run. `local/` is this machine."""
 
 from __future__ import annotations
 

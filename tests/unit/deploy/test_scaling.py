@@ -74,7 +74,8 @@ def test_what_was_measured_before_a_change_says_nothing_after_it():
 
 def test_increments_and_bounds():
     assert sizes(RULE._replace(increment=5), 2, steady(95.0)) == 4
-    assert sizes(RULE._replace(increment=5), 4, steady(1.0)) == 1
+    assert sizes(RULE._replace(increment=5), 4, steady(1.0)) == 3
+    assert sizes(RULE._replace(decrement=5), 4, steady(1.0)) == 1
     assert decide(RULE, 4, steady(95.0), NOW) is None
     assert decide(RULE, 1, steady(1.0), NOW) is None
 
@@ -83,7 +84,7 @@ def test_nothing_leaves_that_would_have_to_come_back():
     """Two with 19 each would be one with 38: fine below 80, not below 30."""
     assert sizes(RULE, 2, steady(19.0)) == 1
     assert sizes(RULE._replace(upper=30.0), 2, steady(19.0)) == 2
-    assert sizes(RULE._replace(upper=30.0, increment=3), 4, steady(19.0)) == 3
+    assert sizes(RULE._replace(upper=30.0, decrement=3), 4, steady(19.0)) == 3
     assert sizes(RULE._replace(measure="memory", upper=30.0), 2, steady(19.0)) == 1
 
 
@@ -100,14 +101,14 @@ def test_how_far_back_it_looks():
 
 
 rules = st.builds(
-    lambda upper, gap, period, breach, increment, cooldown, least, more, measure: Rule(
-        measure, upper, upper - gap, period, breach, increment, cooldown, least, least + more
+    lambda upper, gap, period, breach, steps, cooldown, least, more, measure: Rule(
+        measure, upper, upper - gap, period, breach, steps[0], cooldown, least, least + more, steps[1]
     ),
     st.floats(1, 1000),
     st.floats(0.5, 1000),
     st.floats(1, 120),
     st.floats(1, 600),
-    st.integers(1, 5),
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
     st.floats(0, 600),
     st.integers(1, 5),
     st.integers(0, 10),
@@ -123,7 +124,7 @@ def test_never_out_of_bounds_nor_within_the_cooldown(rule, size, samples, ago):
         return
     assert ago >= rule.cooldown
     assert found.size != size
-    assert abs(found.size - size) <= rule.increment
+    assert -rule.decrement <= found.size - size <= rule.increment
     if found.size > size:
         assert found.size <= rule.most
     else:
