@@ -1,4 +1,4 @@
-"""Backups of volumes with real containers; those of PostgreSQL are in test_postgres.py."""
+"""Backups of volumes with real containers; those of PostgreSQL are in `test_postgres_backups.py`."""
 
 import os
 

@@ -12,15 +12,15 @@ import os
 import time
 
 from wherry.base.clock import system_clock
-from wherry.base.errors import Conflict, InvalidInput, NotFound, StepFailed
+from wherry.base.errors import Conflict, InvalidInput, NotFound, WherryError
 from wherry.base.files import atomic_write, ensure_directory, remove_tree, sync_directory
 from wherry.base.locks import FileLock
 from wherry.base.progress import Finished, Started
 from wherry.base.values import NamedTuple
 from wherry.compose.adapter import WherryEngine
+from wherry.deploy.local.postgres import Postgres
 from wherry.deploy.local.projects import project_name
 from wherry.deploy.target import ACCESSORIES
-from wherry.engine.request import ExecRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ __all__ = ["Backup", "Backups"]
 
 _MANIFEST = "backup.json"
 _PARTIAL = ".partial"
-_LIST = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1"
-_ONE_LINE = 300
 
 
 class Backup(NamedTuple):
@@ -68,12 +66,12 @@ class Backups:
             created = system_clock()
             name = time.strftime("%Y%m%dT%H%M%S", time.gmtime(created / 1e9)) + f".{created // 1000 % 1_000_000:06d}Z"
             partial = ensure_directory(f"{self._directory}/{name}{_PARTIAL}", 0o700)
-            manifest: dict[str, Any] = {"created": created, "services": {}}
-            for one in chosen:
-                progress(Started(f"backup {one.service}", f"Back up {one.service}"))
-                manifest["services"][one.service] = self._back_up(one, f"{partial}/{one.service}")
-                progress(Finished(f"backup {one.service}"))
-            atomic_write(f"{partial}/{_MANIFEST}", json.dumps(manifest).encode(), mode=0o600)
+            try:
+                manifest = {"created": created, "services": self._back_up_all(chosen, partial, progress)}
+                atomic_write(f"{partial}/{_MANIFEST}", json.dumps(manifest).encode(), mode=0o600)
+            except BaseException:
+                remove_tree(partial)  # it may be large, and the next one may be a day away
+                raise
             os.rename(partial, f"{self._directory}/{name}")
             sync_directory(self._directory)
         return self.get(name)
@@ -143,7 +141,7 @@ class Backups:
 
         Tables that were made since stay in a database: connections to it go on. Volumes hold what the backup holds.
         Killed meanwhile, a database is as it was before (each is restored in one transaction), and a volume is either
-        as before or as in the backup. Roles are restored only together with a database that was missing.
+        as before or as in the backup. Roles that are missing are made; those that are there keep their passwords.
         """
         manifest = self._manifest(name)
         for service in services:
@@ -192,61 +190,31 @@ class Backups:
         volumes = self._engine.opened().volumes
         return {mount.target: volumes.path(mount.volume) for mount in one.mounts}
 
+    def _back_up_all(self, chosen: list[ObservedContainer], where: str, progress: Sink) -> dict[str, Any]:
+        services = {}
+        for one in chosen:
+            task = f"backup {one.service}"
+            progress(Started(task, f"Back up {one.service}"))
+            try:
+                services[one.service] = self._back_up(one, f"{where}/{one.service}")
+            except WherryError as error:
+                progress(Finished(task, error=error.message))
+                raise
+            progress(Finished(task))
+        return services
+
     def _back_up(self, one: ObservedContainer, where: str) -> dict[str, Any]:
         ensure_directory(where, 0o700)
-        user = self._postgres_user(one)
-        return self._dump(one, where, user) if user else self._pack(one, where)
-
-    def _postgres_user(self, one: ObservedContainer) -> str:
-        """The superuser of a service that is PostgreSQL and runs; empty for any other."""
         engine = self._engine.opened()
-        entries: list[str] = engine.containers.inspect(one.id)["Config"]["Env"] or []
-        environment = dict(entry.partition("=")[::2] for entry in entries)
-        if one.status != "running" or "PGDATA" not in environment:
-            return ""
-        return environment.get("POSTGRES_USER", "postgres")
-
-    def _dump(self, one: ObservedContainer, where: str, user: str) -> dict[str, Any]:
-        listing = self._ask(one, ("psql", "-U", user, "-d", "postgres", "-AtXc", _LIST)).decode().split()
-        for database in listing:
-            command = ("pg_dump", "-U", user, "-Fc", "-d", database)
-            self._ask(one, command, into=f"{where}/{database}.dump")
-        self._ask(one, ("pg_dumpall", "-U", user, "--globals-only"), into=f"{where}/globals.sql")
-        return {"kind": "postgres", "user": user, "databases": listing}
+        if one.status == "running" and Postgres.is_in(engine, one.id):
+            return Postgres(engine, one.service, one.id).dump(where)
+        return self._pack(one, where)
 
     def _restore_postgres(self, one: ObservedContainer, where: str, kept: dict[str, Any]) -> None:
-        user = self._postgres_user(one)
-        if not user:
-            raise Conflict(f"{one.service} does not run", hint="start it: wherry env restart")
-        there = self._ask(one, ("psql", "-U", user, "-d", "postgres", "-AtXc", _LIST)).decode().split()
-        for database in kept["databases"]:
-            if database not in there:
-                self._ask(one, ("psql", "-U", user, "-d", "postgres", "-q"), source=f"{where}/globals.sql")
-                self._ask(one, ("createdb", "-U", user, "--", database))
-            command = ("pg_restore", "-U", user, "-d", database, "--clean", "--if-exists", "--single-transaction")
-            self._ask(one, command, source=f"{where}/{database}.dump")
-
-    def _ask(self, one: ObservedContainer, command: tuple[str, ...], *, into: str = "", source: str = "") -> bytes:
-        """Run a program in the container, with files as its input and output; without `into`, what it wrote."""
-        import tempfile
-
-        with (
-            open(source or os.devnull, "rb") as reading,
-            open(into, "wb") if into else tempfile.TemporaryFile() as writing,
-            tempfile.TemporaryFile() as words,
-        ):
-            streams = (reading.fileno(), writing.fileno(), words.fileno())
-            request = ExecRequest(command, user="postgres", stdin_open=True)
-            code = self._engine.opened().containers.execute(one.id, request, streams)
-            if code:
-                words.seek(0)
-                said = words.read().decode(errors="replace").strip()[-_ONE_LINE:]
-                raise StepFailed(f"{one.service}: {command[0]} exited with code {code}: {said}", exit_code=code)
-            os.fsync(writing.fileno())
-            if into:
-                return b""
-            writing.seek(0)
-            return writing.read()
+        engine = self._engine.opened()
+        if one.status != "running" or not Postgres.is_in(engine, one.id):
+            raise Conflict(f"{one.service} is no PostgreSQL that runs", hint="start it: wherry env restart")
+        Postgres(engine, one.service, one.id).restore(where, kept["databases"])
 
     def _pack(self, one: ObservedContainer, where: str) -> dict[str, Any]:
         import zstandard
