@@ -62,13 +62,20 @@ class Operations:
         """End one that was cut off, or take it back; see `carry_out`."""
         self._announce(operation, ("WARN", f"The {operation.kind} that was cut off is taken up again."))
         steps = self._journal.steps(operation)
-        if any(one.state == "running" and isinstance(one.step, RunRelease) for one in steps):
-            self._parts.target.stop(operation.environment, RELEASE, None, nobody)  # it may be at it still
+        self._end_release(operation, steps)
         why = operation.cause if operation.state == "undoing" else _why_not_on(operation, steps)
         if not why:
             return self.carry_out(operation)
         turned_back = self._turn(operation, why)
         return self.carry_out(turned_back) if turned_back else self._end(operation, "broken", why)
+
+    def _end_release(self, operation: Operation, steps: Sequence[StepRecord]) -> None:
+        """Whoever ran the release step is gone, but its container may be at it: nothing else goes on beside it."""
+        for step in (one.step for one in steps if one.state == "running"):
+            if isinstance(step, RunRelease):
+                self._parts.target.stop(operation.environment, RELEASE, None, nobody)
+                words = f"The release step of version {step.version} was cut off, and ended where it still ran"
+                self._announce(operation, ("WARN", f"{words}: how far it had come is not known."))
 
     def carry_out(self, operation: Operation) -> Operation:
         """Do what is left of it. Its state says what it came to: done, undone (taken back) or broken, with a cause."""

@@ -150,6 +150,7 @@ def plan_deployment(wish: Wish, members: Sequence[Member], first: int) -> Plan:
 
 
 def _prepare(draft: _Draft, wish: Wish) -> None:
+    """The release comes after accessories are replaced: a migration may need what their new definition brings."""
     draft.add(EnsureBalancer())
     if wish.accessories:
         draft.add(EnsureAccessories(wish.revision, wish.replace_accessories))

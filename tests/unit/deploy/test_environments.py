@@ -403,6 +403,7 @@ def test_a_release_step_that_was_cut_off_is_ended_before_anything_else(shop, wor
     assert shop.world.calls[before] == "stop release"
     assert shop.results()[1] == (2, "deploy", "aborted" if word == "terminate" else "failed")
     assert shop.parts.target.released == []
+    assert any("release step of version v2 was cut off" in one.message for one in shop.records.history.events("shop"))
 
 
 def test_a_trial_that_goes_badly_is_taken_back(shop):
