@@ -126,6 +126,16 @@ def test_accessories_are_replaced_only_where_the_user_says_so(wherry, target):
     assert wherry("exec", after.container, "cat", "/data/state").out == "up\n"
 
 
+def test_a_variable_that_an_accessory_does_not_name_makes_it_not_differ(target):
+    target.ensure_accessories(accessories(target), nobody)
+    [before] = target.observe(target.environment)[-1].services
+    wish = accessories(target)._replace(variables={"GREETING": "hi"}, secrets=(Secret("TOKEN", "t"),))
+    assert target.ensure_accessories(wish, nobody) == []
+    assert target.ensure_accessories(wish, nobody, replace=True) == []
+    [after] = target.observe(target.environment)[-1].services
+    assert after.container == before.container
+
+
 def test_logs_stay_when_the_instance_is_gone_and_secrets_never_show(wherry, target):
     target.ensure_accessories(accessories(target), nobody)
     target.start(instance(target, "i-1"), nobody)

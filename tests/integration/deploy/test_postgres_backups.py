@@ -50,11 +50,10 @@ def launch(wherry, commands, tmp_path):
             "image": "postgres",
             "environment": {"POSTGRES_PASSWORD": None, **variables},
             "volumes": ["data:/var/lib/postgresql/data"],
-            "secrets": ["ruler"],
         }
-        more = {"volumes": {"data": {}}, "secrets": {"ruler": {"file": "ruler"}}}
-        commands.write("shop", {"web": service("one"), "db": postgres}, **more)
-        commands("env", "create", "shop", *QUICK, "--secret", f"POSTGRES_PASSWORD={tmp_path}/password")
+        commands.write("shop", {"web": service("one"), "db": postgres}, volumes={"data": {}})
+        secrets = ("--secret", f"POSTGRES_PASSWORD={tmp_path}/password", "--secret-file", f"ruler={tmp_path}/ruler")
+        commands("env", "create", "shop", *QUICK, *secrets)
         made = Database(wherry, user, database)
         made.wait()
         return made

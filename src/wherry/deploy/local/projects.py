@@ -8,6 +8,8 @@ services are told where they are by WHERRY_ENVIRONMENT, WHERRY_INSTANCE and WHER
 
 from __future__ import annotations
 
+import re
+
 from wherry.base.values import NamedTuple
 from wherry.compose.labels import PROJECT
 from wherry.compose.model import Project, Service
@@ -16,7 +18,7 @@ from wherry.deploy.target import ACCESSORIES, RELEASE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from wherry.deploy.target import AccessoryWish, InstanceWish, Release, Secret
@@ -40,6 +42,7 @@ INSTANCE = "io.wherry.instance"
 VERSION = "io.wherry.version"
 JOB = "job-"  # begins the names of other commands that run once
 _SHARED = "accessories-"  # begins the keys of networks that are the accessories'
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _DROPPED = ("build", "container_name", "ports", "profiles", "pull_policy", "develop")
 
 
@@ -71,7 +74,7 @@ def project_name(environment: str, name: str) -> str:
 def accessory_project(wish: AccessoryWish) -> Project:
     """The stateful services, on the networks of the model that they are on.
 
-    Each gets those variables and secrets alone that its definition names, so that no other change of them concerns it.
+    Of the environment's variables and secrets each gets those that it names: any other may change, and it is the same.
     """
     name = project_name(wish.environment, ACCESSORIES)
     project = _project(name, wish.model, wish.services, wish.variables, wish.secrets, only_named=True)
@@ -117,7 +120,7 @@ def _project(
     *,
     only_named: bool = False,
 ) -> Project:
-    """The named services of the model, as a project that needs no file."""
+    """The named services of the model, as a project that needs no file; see `_named` for `only_named`."""
     chosen = set(services)
     given = list(secrets)
     project = Project(
@@ -133,13 +136,34 @@ def _project(
     )
     for key in sorted(chosen & set(model["services"])):
         config = model["services"][key]
-        values = {**variables, **{one.name: one.value for one in given if not one.file}}
-        files = [one for one in given if one.file and one.name not in model.get("secrets", {})]
+        own, hidden = variables, _for_all(given, model)
         if only_named:
-            values = {one: value for one, value in values.items() if one in config.get("environment", {})}
-            files = []
-        project.services[key] = Service(key, _service(config, chosen, values, files))
+            own, hidden = _named(config, variables, hidden)
+        project.services[key] = Service(key, _service(config, chosen, own, hidden))
     return project
+
+
+def _named(
+    config: dict[str, Any], variables: dict[str, str], secrets: list[Secret]
+) -> tuple[dict[str, str], list[Secret]]:
+    """Those that a service names: under `environment`, as `$NAME` in any of its texts, as `/run/secrets/NAME`."""
+    texts = list(_texts(config))
+    mentioned = {name for text in texts for name in _VARIABLE.findall(text)} | set(config.get("environment", {}))
+
+    def is_named(secret: Secret) -> bool:
+        path = re.compile(rf"/run/secrets/{re.escape(secret.name)}(?![\w.-])")
+        return any(map(path.search, texts)) if secret.file else secret.name in mentioned
+
+    return {name: value for name, value in variables.items() if name in mentioned}, list(filter(is_named, secrets))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a tree of plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (dict, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
 
 
 def _about(wish: InstanceWish) -> dict[str, str]:
@@ -149,15 +173,20 @@ def _about(wish: InstanceWish) -> dict[str, str]:
 def _service(
     config: dict[str, Any], chosen: set[str], variables: dict[str, str], secrets: list[Secret]
 ) -> dict[str, Any]:
-    """`secrets` are files that the service does not ask for: those of the model go to services that do."""
     kept = {key: value for key, value in config.items() if key not in _DROPPED}
-    kept["environment"] = dict(sorted({**config.get("environment", {}), **variables}.items()))
+    clear = {one.name: one.value for one in secrets if not one.file}
+    kept["environment"] = dict(sorted({**config.get("environment", {}), **variables, **clear}.items()))
     kept["depends_on"] = {key: one for key, one in config.get("depends_on", {}).items() if key in chosen}
     if not config.get("restart") and not config.get("deploy", {}).get("restart_policy"):
         kept["restart"] = "always"
-    files = [{"source": one.name, "target": f"/run/secrets/{one.name}"} for one in secrets]
+    files = [{"source": one.name, "target": f"/run/secrets/{one.name}"} for one in secrets if one.file]
     kept["secrets"] = [*config.get("secrets", ()), *files]
     return kept
+
+
+def _for_all(secrets: list[Secret], model: dict[str, Any]) -> list[Secret]:
+    """The secrets that every service gets: those of the model go to services that ask for them."""
+    return [one for one in secrets if not one.file or one.name not in model.get("secrets", {})]
 
 
 def _labelled(project: Project, labels: dict[str, str]) -> Project:

@@ -1,6 +1,5 @@
 """The projects that an environment is made of. Pure."""
 
-from wherry.compose.hashing import service_hash
 from wherry.compose.labels import PROJECT
 from wherry.deploy.local.projects import (
     ACCESSORIES,
@@ -98,19 +97,24 @@ def test_secrets_of_the_environment_go_to_all_and_those_of_the_model_to_who_asks
     assert accessories.secrets == {"password": {"content": "p"}}
 
 
-def test_accessories_get_what_they_name_and_nothing_else_makes_them_differ():
-    db = {**MODEL["services"]["db"], "environment": {"POSTGRES_PASSWORD": None, "LEVEL": "1"}}
+def test_accessories_get_only_the_variables_and_secrets_that_their_definition_names():
+    db = {
+        **MODEL["services"]["db"],
+        "environment": {"POSTGRES_PASSWORD": None, "LICENSE_FILE": "/run/secrets/license", "A": "1"},
+        "command": ["sh", "-c", "serve $${SIZE:-1} $FAST"],
+    }
     model = {**MODEL, "services": {**MODEL["services"], "db": db}}
-
-    def service(variables, *secrets):
-        return accessory_project(AccessoryWish("shop", model, ("db",), variables, secrets)).services["db"]
-
-    password = Secret("POSTGRES_PASSWORD", "p")
-    made = service({"LEVEL": "2"}, password)
-    assert made.config["environment"] == {"LEVEL": "2", "POSTGRES_PASSWORD": "p"}
-    later = service({"LEVEL": "2", "NEW": "x"}, password, Secret("TOKEN", "t"), Secret("file", "f", True))
-    assert service_hash(later) == service_hash(made)
-    assert service_hash(service({"LEVEL": "3"}, password)) != service_hash(made)
+    named = {"SIZE": "2", "FAST": "yes", "A": "3"}
+    secrets = (Secret("POSTGRES_PASSWORD", "p"), Secret("license", "l", True))
+    wish = AccessoryWish("shop", model, ("db",), named, secrets)
+    project = accessory_project(wish)
+    kept = config(project, "db")
+    assert kept["environment"] == {**named, "POSTGRES_PASSWORD": "p", "LICENSE_FILE": "/run/secrets/license"}
+    assert [one["source"] for one in kept["secrets"]] == ["password", "license"]
+    other = {"GREETING": "hi", "SIZ": "1", "SIZES": "1", "POSTGRES": "x"}
+    others = (Secret("TOKEN", "t"), Secret("license.pem", "k", True), Secret("licens", "k", True))
+    changed = wish._replace(variables={**named, **other}, secrets=(*secrets, *others))
+    assert accessory_project(changed) == project
 
 
 def test_accessories_keep_their_volumes_and_networks_under_the_environments_name():
