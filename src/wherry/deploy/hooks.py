@@ -35,6 +35,7 @@ PHASES = {
     f"{CONFIGURATION}predeploy": ".platform/confighooks/predeploy",
     f"{CONFIGURATION}postdeploy": ".platform/confighooks/postdeploy",
 }
+_NEVER = ".platform/confighooks/prebuild"
 _LARGEST = 1 << 20
 _LAST_LINES = 5
 _PIPE, _CHUNK = 1 << 20, 1 << 16
@@ -46,7 +47,8 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def read_hooks(directory: str, warn: Warn) -> dict[str, dict[str, str]]:
-    """The hooks of the project in `directory`, in Base64 by phase and name; files that cannot be executed are told.
+    """The hooks of the project in `directory`, in Base64 by phase and name; files that cannot be executed are told, and
+    those that would never run.
 
     Raises InvalidInput for one larger than a mebibyte, or that begins like no program.
     """
@@ -57,6 +59,8 @@ def read_hooks(directory: str, warn: Warn) -> dict[str, dict[str, str]]:
         hooks = {name: text for name in names if (text := _read(f"{path}/{name}", f"{place}/{name}", warn))}
         if hooks:
             found[phase] = hooks
+    if os.path.isdir(f"{directory}/{_NEVER}"):
+        warn(f"{_NEVER} never runs: where only variables and secrets change, nothing is built")
     return found
 
 

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Intent", "Intents", "check_given"]
 
-_RELEASED = ("configuration", "rollback")  # kinds of deployments of what was released to the environment before
-
 
 class Intent(NamedTuple):
     """`plan` takes the wish, the members as they are found, and the number of the first new instance.
@@ -186,7 +184,8 @@ class Intents:
         extension = parse_extension(version.model)
         self._check_hosts(environment, extension)
         given, hooks = Settings(environment.settings), phases(version.model)
-        kind_of_hooks = CONFIGURATION if kind == "configuration" else ""
+        changes = kind == "configuration" and bool(environment.revision)  # else it brings a version that never ran
+        kind_of_hooks = CONFIGURATION if changes else ""
         wish = self._wish(environment)._replace(
             version=version.label,
             size=environment.size,
@@ -194,7 +193,7 @@ class Intents:
             batch=given.batch.of(environment.size),
             percent=given.number("split.percent"),
             evaluation=given.number("split.evaluation"),
-            release=extension.release is not None and kind not in _RELEASED,
+            release=extension.release is not None and not (changes or kind == "rollback"),
             predeploy=f"{kind_of_hooks}predeploy" in hooks,
             postdeploy=f"{kind_of_hooks}postdeploy" in hooks,
             hooks=kind_of_hooks,

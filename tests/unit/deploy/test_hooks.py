@@ -67,6 +67,16 @@ def test_what_cannot_be_a_hook_is_refused_by_name(tmp_path):
         read_hooks(str(tmp_path), print)
 
 
+def test_what_never_runs_is_told(tmp_path):
+    write(tmp_path, "../confighooks/prebuild/a")
+    write(tmp_path, "../confighooks/postdeploy/a")
+    said = []
+    assert set(read_hooks(str(tmp_path), said.append)) == {"configuration-postdeploy"}
+    assert said == [
+        ".platform/confighooks/prebuild never runs: where only variables and secrets change, nothing is built"
+    ]
+
+
 def test_a_project_without_hooks_has_none(tmp_path, run):
     assert read_hooks(str(tmp_path), print) == {}
     assert phases({}) == phases({KEY: {"predeploy": {}}}) == set()
