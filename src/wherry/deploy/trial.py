@@ -40,13 +40,15 @@ def watch(parts: Parts, environment: str, step: Evaluate, look: Callable[[], Non
 
 
 def _judge(parts: Parts, environment: str, step: Evaluate, settings: Settings, since: float) -> None:
-    names = {one.name for one in parts.records.instances(environment) if one.revision == step.revision}
-    for one in parts.target.observe(environment):
-        if one.name in names and (why := hopelessness(one)):
-            raise OperationFailed(f"version {step.version} failed its trial: {one.name}: {why}")
+    names = [one.name for one in parts.records.instances(environment) if one.revision == step.revision]
+    observed = {one.name: one for one in parts.target.observe(environment)}
+    for name in names:
+        if why := hopelessness(observed.get(name)):
+            raise OperationFailed(f"version {step.version} failed its trial: {name}: {why}")
     for state in parts.balancer.states(environment):
         if state.instance in names and state.status == "down":
-            raise OperationFailed(f"version {step.version} failed its trial: {state.instance}: {state.reason}")
+            why = f"the load balancer calls it down{': ' if state.reason else ''}{state.reason}"
+            raise OperationFailed(f"version {step.version} failed its trial: {state.instance}: {why}")
     mine = (one for one in parts.balancer.access(environment, since) if one.instance in names)
     if why := verdict(summarize(mine).get(""), settings):
         raise OperationFailed(f"version {step.version} failed its trial: {why}")
@@ -59,7 +61,7 @@ def verdict(stats: RequestStats | None, settings: Settings) -> str:
     failed = 100 * stats.status[4] / stats.requests
     if failed > settings.number("split.errors"):
         return f"{failed:.3g}% of its {stats.requests} answers were 5xx, more than {settings.text('split.errors')}%"
-    limit = settings.optional("split.latency")
-    if limit is not None and stats.p95 > limit * 1000:
-        return f"p95 of its {stats.requests} answers was {stats.p95:.0f} ms, more than {limit * 1000:g} ms"
+    limit, timed = settings.optional("split.latency"), stats.requests - stats.status[0]
+    if limit is not None and timed >= FEWEST and stats.p95 > limit * 1000:
+        return f"p95 of its {timed} answers was {stats.p95:.0f} ms, more than {limit * 1000:g} ms"
     return ""
