@@ -48,7 +48,8 @@ class FakeFiles:
 class FakeEngine:
     """Containers are values in a dict; `fails` names what raises Conflict, `health` what each service's becomes.
 
-    `ends` gives the exit code of a service whose containers end as soon as they are started.
+    `ends` gives the exit code of a service whose containers end as soon as they are started. `timeouts` are what
+    containers were given to stop (s, None for their own), by name.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class FakeEngine:
         self.fails = set(fails)
         self.without_files: set[str] = set()
         self.calls: list[tuple[str, str]] = []
+        self.timeouts: dict[str, int | None] = {}
         self.wishes: dict[str, ContainerWish] = {}
         self._containers: dict[str, ObservedContainer] = {}
         self._networks: dict[str, ObservedResource] = {}
@@ -200,9 +202,11 @@ class FakeEngine:
         self.start(container_id)
         return self._require(container_id).exit_code
 
-    def stop(self, container_id: str, timeout: int | None) -> None:  # noqa: ARG002
+    def stop(self, container_id: str, timeout: int | None) -> None:
         """See ComposeEngine."""
-        self._note("stop", self._require(container_id).name)
+        name = self._require(container_id).name
+        self.timeouts[name] = timeout
+        self._note("stop", name)
         self.change(container_id, status="exited", health="")
 
     def restart(self, container_id: str, timeout: int | None) -> None:  # noqa: ARG002

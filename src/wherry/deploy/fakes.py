@@ -248,7 +248,11 @@ def _definition(wish: AccessoryWish, service: str) -> Any:
 
 
 class FakeBalancer:
-    """Sections are kept; `capacity` tells, for each change, how many servers of an environment could take a request."""
+    """Sections are kept; `capacity` tells, for each change, how many servers of an environment could take a request.
+
+    `busy` gives instances the moments (the world's seconds) until which requests of theirs are under way; whoever waits
+    for them lets time pass.
+    """
 
     def __init__(self, world: World, target: FakeTarget) -> None:
         self._world = world
@@ -257,7 +261,7 @@ class FakeBalancer:
         self._runs = False
         self.capacity: dict[str, list[int]] = {}
         self.records: list[AccessRecord] = []
-        self.busy: set[str] = set()  # instances whose requests under way never end
+        self.busy: dict[str, float] = {}
         self.down: dict[str, float] = {}  # instances that it calls so, and for how many seconds
 
     def ensure(self) -> Listener:
@@ -331,9 +335,10 @@ class FakeBalancer:
     def wait_idle(self, environment: str, instance: str, timeout: float) -> bool:
         """See LoadBalancer."""
         del environment
-        if instance in self.busy:
-            self._world.pause(timeout)
-        return instance not in self.busy
+        left = self.busy.get(instance, 0.0) - self._world.now
+        if left > 0:
+            self._world.pause(min(left, timeout))
+        return left <= timeout
 
     def access(self, environment: str, since: float = 0.0, *, follow: bool = False) -> Iterator[AccessRecord]:
         """See LoadBalancer."""

@@ -1,7 +1,6 @@
 """Operations on environments, on fakes: what comes of them, and of their being cut off at every point."""
 
 import re
-from base64 import b64encode
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +9,8 @@ from hypothesis import strategies as st
 from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed, WherryError
 from wherry.base.locks import FileLock
 from wherry.base.paths import Layout
-from wherry.base.progress import Output
 from wherry.compose.location import ProjectOptions
 from wherry.deploy.applications import Applications
-from wherry.deploy.balancer import AccessRecord
 from wherry.deploy.environments import Environments
 from wherry.deploy.fakes import Killed, World, fake_parts
 from wherry.deploy.settings import POLICIES
@@ -227,142 +224,6 @@ def test_a_new_set_that_fails_goes_also_without_rollback(shop, policy):
     assert shop.results()[-1] == (2, "deploy", "failed")
 
 
-def test_what_failed_is_named_with_what_ran_and_what_runs(shop):
-    label = shop.version()
-    shop.world.sick.add(label)
-    with pytest.raises(OperationFailed):
-        shop.environments.deploy("shop", label)
-    told = [one.message for one in shop.records.history.events("shop")]
-    assert told[-3] == "Deployment 2 of version v2, in place of v1, rolling-additional, begun by me."
-    assert re.fullmatch(r"Deployment 2 of version v2 is taken back: .*\. Version v1 is brought back\.", told[-2])
-    assert told[-1].startswith("Deployment 2 of version v2 failed and was taken back: i-")
-    assert told[-1].endswith(" Version v1 runs on 2 instances.")
-
-
-def hook(text):
-    return b64encode(f"#!/bin/sh\n{text}\n".encode()).decode()
-
-
-def hooked(shop, **phases):
-    """A version with these programs as hooks, by phase."""
-    found = {phase.replace("_", "-"): {"a": hook(text)} for phase, text in phases.items()}
-    shop.parts.versions.models["/project"] = {**model(), "x-wherry-hooks": found}
-    return shop.applications.add_version("shop", ProjectOptions({}, "/project")).label
-
-
-def test_hooks_are_given_what_they_need_and_heard(shop, tmp_path):
-    shop.environments.configure(
-        "shop", variables={"A": "b"}, secrets=[Secret("TOKEN", "t0k3n"), Secret("F", "x", True)]
-    )
-    said = []
-    tell = 'echo "$WHERRY_ENVIRONMENT $WHERRY_VERSION $WHERRY_DEPLOYMENT $A $TOKEN ${F-none}"'
-    label = hooked(shop, predeploy=tell, postdeploy=f"touch {tmp_path}/after")
-    Environments(shop.parts, "me", said.append).deploy("shop", label)
-    told = b"".join(one.data for one in said if isinstance(one, Output))
-    assert told == b"shop v2 3 b t0k3n none\n"
-    assert (tmp_path / "after").exists()
-
-
-def test_a_predeploy_hook_that_fails_changes_nothing(shop):
-    label, began = hooked(shop, predeploy="echo no disk; exit 4"), shop.changes
-    with pytest.raises(OperationFailed, match="the predeploy hook a failed with exit code 4: no disk"):
-        shop.environments.deploy("shop", label)
-    assert (shop.served(), shop.least(began)) == ({"v1": 2}, 2)
-    assert set(shop.parts.target.instances["shop"]) == {"i-1", "i-2"}
-    assert shop.results()[-1] == (2, "deploy", "failed")
-
-
-def test_a_postdeploy_hook_that_fails_is_taken_back(shop):
-    label, began = hooked(shop, postdeploy="exit 5"), shop.changes
-    with pytest.raises(OperationFailed, match="the postdeploy hook a failed with exit code 5"):
-        shop.environments.deploy("shop", label)
-    assert (shop.served(), shop.least(began)) == ({"v1": 2}, 2)
-    assert shop.environments.get("shop").version == "v1"
-
-
-def test_changed_variables_have_hooks_of_their_own(shop, tmp_path):
-    note = f'echo "{{}} $A" >> {tmp_path}/notes'
-    phases = ("predeploy", "postdeploy", "configuration_predeploy", "configuration_postdeploy")
-    shop.environments.deploy("shop", hooked(shop, **{phase: note.format(phase) for phase in phases}))
-    shop.environments.configure("shop", variables={"A": "b"})
-    shop.environments.rollback("shop")
-    assert (tmp_path / "notes").read_text().splitlines() == [
-        *("predeploy ", "postdeploy "),
-        *("configuration_predeploy b", "configuration_postdeploy b"),
-        *("predeploy ", "postdeploy "),
-    ]
-
-
-def test_who_is_not_done_when_the_draining_time_is_over_is_told(shop):
-    shop.environments.configure("shop", settings={"drain": "7", "grace": "0.5"})
-    label, began = shop.version(), shop.world.now
-    shop.parts.balancer.busy.add("i-1")
-    shop.environments.deploy("shop", label)
-    assert shop.served() == {"v2": 2}
-    assert shop.world.now - began >= 7
-    told = [(one.message, one.instance) for one in shop.records.history.events("shop")]
-    assert ("Requests of i-1 were still under way after the draining time.", "i-1") in told
-    assert not any("i-2 were still" in words for words, _ in told)
-    assert {shop.parts.target.graces[name] for name in ("i-1", "i-2")} == {0.5}
-
-
-def trial(shop, answer):
-    """Deploy a new version on trial; `answer` gives the records of a second, for the new instances' names."""
-    label = shop.version()
-
-    def pause(seconds):
-        shop.world.now += seconds
-        names = [one.name for one in shop.records.instances("shop") if one.version == label]
-        shop.parts.balancer.records += answer(names) if names else ()
-
-    environments = Environments(shop.parts._replace(pause=pause), "me")
-    return environments.deploy("shop", label, policy="traffic-splitting")
-
-
-def records_of(shop, names, count, status=200, took=3.0):
-    one = AccessRecord(shop.world.now, "shop", "web", "", status, took, "GET", "/", "127.0.0.1")
-    return [one._replace(instance=name) for name in names for _ in range(count)]
-
-
-def test_a_trial_is_judged_by_latency_where_that_is_set(shop):
-    shop.environments.configure("shop", settings={"split.evaluation": "20"})
-    trial(shop, lambda names: records_of(shop, names, 15, took=900.0))
-    assert shop.served() == {"v2": 2}
-    shop.environments.deploy("shop", "v1")
-    shop.environments.configure("shop", settings={"split.latency": "0.5"})
-    shop.parts.balancer.records.clear()
-    with pytest.raises(OperationFailed, match=r"version v3 failed its trial: p95 of its \d+ answers was 900 ms, more"):
-        trial(shop, lambda names: records_of(shop, names, 15, took=900.0))
-    assert shop.served() == {"v1": 2}
-
-
-def test_a_trial_with_few_answers_is_not_judged_by_them(shop):
-    shop.environments.configure("shop", settings={"split.evaluation": "5"})
-    trial(shop, lambda names: records_of(shop, names, 1, status=500) if len(shop.parts.balancer.records) < 18 else [])
-    assert shop.served() == {"v2": 2}
-
-
-@pytest.mark.parametrize(
-    ("harm", "said"),
-    [
-        (lambda shop, name: shop.parts.balancer.down.update({name: 1.0}), "version v2 failed its trial: i-3: "),
-        (
-            lambda shop, name: shop.parts.target.dead.update({("shop", name): 9}),
-            "version v2 failed its trial: i-3: web exited with code 9",
-        ),
-    ],
-)
-def test_a_trial_ends_where_an_instance_goes_down(shop, harm, said):
-    def answer(names):
-        if any(one.weight for one in shop.records.instances("shop") if one.name == names[0]):
-            harm(shop, names[0])
-        return ()
-
-    with pytest.raises(OperationFailed, match=said):
-        trial(shop, answer)
-    assert shop.served() == {"v1": 2}
-
-
 def test_a_bug_is_taken_back_too_and_its_traceback_is_kept(shop):
     def probe(*_):
         raise RuntimeError("boom")
@@ -404,23 +265,6 @@ def test_a_release_step_that_was_cut_off_is_ended_before_anything_else(shop, wor
     assert shop.results()[1] == (2, "deploy", "aborted" if word == "terminate" else "failed")
     assert shop.parts.target.released == []
     assert any("release step of version v2 was cut off" in one.message for one in shop.records.history.events("shop"))
-
-
-def test_a_trial_that_goes_badly_is_taken_back(shop):
-    def answer(seconds):
-        shop.world.now += seconds
-        names = [one.name for one in shop.records.instances("shop") if one.version == "v2"]
-        shop.parts.balancer.records += [
-            AccessRecord(shop.world.now, "shop", "web", name, 500, 3.0, "GET", "/", "127.0.0.1")
-            for name in names
-            for _ in range(15)
-        ]
-
-    label = shop.version()
-    environments = Environments(shop.parts._replace(pause=answer), "me")
-    with pytest.raises(OperationFailed, match=r"version v2 failed its trial: 100% of its \d+ answers were 5xx"):
-        environments.deploy("shop", label, policy="traffic-splitting")
-    assert shop.served() == {"v1": 2}
 
 
 def test_rollback_goes_to_what_ran_before(shop):

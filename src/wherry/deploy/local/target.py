@@ -49,11 +49,14 @@ _NEVER_AGAIN = ("exited", "dead")
 
 
 class LocalTarget:
-    """Fulfils `deploy.target.Target`. Everything it makes is a container, network or volume of the engine."""
+    """Fulfils `deploy.target.Target`. Everything it makes is a container, network or volume of the engine.
 
-    def __init__(self, layout: Layout) -> None:
+    That is the installation's own where none is given.
+    """
+
+    def __init__(self, layout: Layout, engine: WherryEngine | None = None) -> None:
         self._layout = layout
-        self._engine = WherryEngine(layout)
+        self._engine = engine or WherryEngine(layout)
 
     # --- what there is
 
