@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from wherry.base.clock import duration_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wherry.deploy.journal import Operation
+    from wherry.deploy.model import Instance
     from wherry.deploy.records import Records
 
 __all__ = ["began", "ended", "outcome", "settings_changed", "turned"]
@@ -36,10 +39,14 @@ def _noun(operation: Operation) -> str:
     return f"{_NOUNS[operation.kind]} (deployment {number})" if number else _NOUNS[operation.kind]
 
 
-def _with_version(operation: Operation) -> str:
-    """What did not come to be, for who reads that sentence alone."""
-    version = operation.wish.version if operation.wish.deployment else ""
-    return f"{_noun(operation)} of version {version}" if version else _noun(operation)
+def _subject(operation: Operation) -> str:
+    """What it is, of a deployment with its version and the one before it, to go on with a verb."""
+    wish, what = operation.wish, _noun(operation)
+    if not wish.deployment:
+        return what
+    if operation.kind == "configuration" or not wish.before_version:
+        return f"{what} of version {wish.version}"
+    return f"{what} of version {wish.version}, in place of {wish.before_version},"
 
 
 def _instances(count: int) -> str:
@@ -56,9 +63,17 @@ def _state(records: Records, operation: Operation) -> str:
         return "No version runs."
     versions = list(dict.fromkeys(one.version for one in serving))
     if len(versions) == 1:
-        return f"Version {versions[0]} runs on {_instances(len(serving))}."
+        return f"Version {versions[0]} runs on {_instances(len(serving))}{_revisions(serving)}."
     counts = (f"version {one} on {_instances(sum(row.version == one for row in serving))}" for one in versions)
     return f"There run {' and '.join(counts)}."
+
+
+def _revisions(serving: Sequence[Instance]) -> str:
+    """How many instances have the variables of which deployment, where that is not one and the same; else empty."""
+    counts = Counter(one.revision for one in serving)
+    if len(counts) == 1:
+        return ""
+    return ": " + ", ".join(f"on {count} as of deployment {number}" for number, count in sorted(counts.items()))
 
 
 def began(operation: Operation) -> tuple[str, str]:
@@ -82,7 +97,7 @@ def began(operation: Operation) -> tuple[str, str]:
 def turned(operation: Operation) -> tuple[str, str]:
     """Severity and sentence."""
     aim = f" Version {operation.wish.before_version} is brought back." if operation.wish.before_version else ""
-    return "WARN", f"{_with_version(operation)} is taken back: {operation.cause}.{aim}"
+    return "WARN", f"{_subject(operation)} is taken back: {operation.cause}.{aim}"
 
 
 def ended(records: Records, operation: Operation) -> tuple[str, str]:
@@ -93,10 +108,9 @@ def ended(records: Records, operation: Operation) -> tuple[str, str]:
 def outcome(records: Records, operation: Operation) -> str:
     """The truth about how it ended, and what holds now."""
     took = duration_text((operation.ended - operation.started) // _TENTH * _TENTH)
-    now = _state(records, operation)
+    what, now = _subject(operation), _state(records, operation)
     if operation.state == "done":
-        return f"{_noun(operation)} succeeded in {took}. {now}"
-    what = _with_version(operation)
+        return f"{what} succeeded in {took}. {now}"
     if operation.state == "undone":
         verb = "was aborted" if operation.abort_by else "failed"
         return f"{what} {verb} and was taken back: {operation.cause}. {now}"

@@ -152,7 +152,7 @@ def test_every_operation_tells_programs_what_it_came_to(told):
     deployed = told("deploy", "shop", "--version", "v2", "--policy", "rolling", "--batch", "2", "--replace-accessories")
     assert (deployed["Deployment"], deployed["From"], deployed["To"], deployed["Policy"]) == (2, "v1", "v2", "rolling")
     assert sum(one["Step"].startswith("Take i-1 and i-2 out") for one in deployed["Steps"]) == 1
-    assert deployed["Said"].startswith("Deployment 2 succeeded")
+    assert deployed["Said"].startswith("Deployment 2 of version v2, in place of v1, succeeded")
     back = told("env", "rollback", "shop", "--to", "1", "-m", "again")
     assert (back["Operation"], back["To"]) == ("rollback", "v1")
     for argv, operation in (

@@ -95,7 +95,7 @@ def test_an_environment_is_created(house):
         *("shop.localhost", "Ready"),
         *("v1", 2),
     )
-    assert outcome.said == "Launch (deployment 1) succeeded in 2s. Version v1 runs on 2 instances."
+    assert outcome.said == "Launch (deployment 1) of version v1 succeeded in 2s. Version v1 runs on 2 instances."
     assert house.environments.url(environment) == "http://shop.localhost"
     assert house.parts.target.accessories["shop"].services == ("db",)
 
