@@ -274,7 +274,9 @@ class LocalTarget:
         seen: set[str] = set()
 
         def unseen() -> list[ObservedContainer] | None:
-            return [one for one in self._containers(environment) if one.id not in seen] or None
+            """Those that have begun: one that is only made would be taken for one that has ended."""
+            every = self._containers(environment)
+            return [one for one in every if one.id not in seen and one.status != "created"] or None
 
         def find() -> None:
             while True:
