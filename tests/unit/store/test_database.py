@@ -160,7 +160,9 @@ def test_the_journal_is_emptied_when_it_is_long_whoever_writes(tmp_path):
     argv = [sys.executable, "-c", GROWING, path]
     writers = [subprocess.Popen(argv) for _ in range(3)]
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
-    assert os.stat(f"{path}-wal").st_size < 6 << 20 < os.stat(path).st_size
+    # Some 24 MiB were written. A writer that found others busy lets the journal grow to twice its length.
+    assert os.stat(f"{path}-wal").st_size < 16 << 20
+    assert os.stat(path).st_size > 6 << 20
     with database.read() as connection:
         assert connection.execute("SELECT count(*) FROM facts").fetchone() == (450,)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
