@@ -10,7 +10,7 @@ from wherry.base.errors import Conflict, InvalidInput, NotFound, OperationFailed
 from wherry.base.paths import Layout
 from wherry.base.progress import Started
 from wherry.cli.flags import Flag
-from wherry.cli.output import render_one
+from wherry.cli.output import check_format, render_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def carry_out(
     """Do an operation and say what came of it, by the flags of OPERATION. Ctrl-C aborts what has begun; a second one
     leaves it as it is.
     """
+    check_format(parsed["format"])
     given = given or parts()
     history, journal = given.records.history, given.records.journal
     try:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wherry.cli.gotemplate import Types
 
-__all__ = ["ago", "human_size", "print_list", "render_one", "short_id"]
+__all__ = ["ago", "check_format", "human_size", "print_list", "render_one", "short_id"]
 
 
 _JSON = "{{json .}}"
@@ -72,6 +72,14 @@ def _print_table(rows: list[list[str]], headings: list[str]) -> None:
     for line in lines:
         cells = [cell.ljust(max(width + 3, 10)) for cell, width in zip(line[:-1], widths, strict=False)]
         print("".join([*cells, line[-1]]))
+
+
+def check_format(format: str) -> None:
+    """Raise what `render_one` would for a template that cannot be read, before anything is done."""
+    if format and format != "json":
+        from wherry.cli.gotemplate import Template
+
+        Template(format)
 
 
 def render_one(value: Any, format: str, types: Types | None = None) -> str:

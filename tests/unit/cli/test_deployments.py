@@ -194,6 +194,13 @@ def test_an_operation_that_fails_tells_programs_too(told, parts, capsys):
     assert found["Said"] in err
 
 
+def test_a_template_that_cannot_be_read_is_refused_before_anything_is_done(told, parts, capsys):
+    told("env", "create", "shop", "--app", "shop", "--from", "v1")
+    assert main(["deploy", "shop", "--version", "v2", "--format", "{{.Result"]) != 0
+    assert "bug" not in capsys.readouterr().err
+    assert parts.records.environment("shop").version == "v1"
+
+
 def test_what_was_cut_off_is_taken_up_by_recover_and_taken_back_by_abort(told, parts):
     told("env", "create", "shop", "--app", "shop", "--from", "v1")
     world = parts.balancer._world
