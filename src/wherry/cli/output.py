@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from wherry.cli.gotemplate import Types
 
-__all__ = ["ago", "check_format", "human_size", "print_list", "render_one", "short_id"]
+__all__ = ["ago", "check_format", "human_size", "print_list", "render_one", "short_id", "told"]
 
 
 _JSON = "{{json .}}"
@@ -76,10 +76,15 @@ def _print_table(rows: list[list[str]], headings: list[str]) -> None:
 
 def check_format(format: str) -> None:
     """Raise what `render_one` would for a template that cannot be read, before anything is done."""
-    if format and format != "json":
+    if format not in ("", "text", "json"):
         from wherry.cli.gotemplate import Template
 
         Template(format)
+
+
+def told(words: str, value: Any, format: str) -> str:
+    """`words` for people, where no format is asked for (or `text`), else the value; see `render_one`."""
+    return words if format in ("", "text") else render_one(value, format)
 
 
 def render_one(value: Any, format: str, types: Types | None = None) -> str:

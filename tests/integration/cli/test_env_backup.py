@@ -54,17 +54,21 @@ def test_a_backup_is_made_listed_restored_exported_and_deleted(backup, environme
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert "is replaced by" in backup("restore", environment, "latest", code=1)
     assert backup.inside("cat /data/a").strip() == "worthless"
-    assert backup("restore", "-f", environment, "latest").strip() == name
+    restored = json.loads(backup("restore", "-f", environment, "latest", "--format", "json"))
+    assert (restored["Name"], restored["Restored"]) == (name, "db")
     assert backup.inside("cat /data/a").strip() == "precious"
     path = tmp_path / "backup.tar"
-    backup("export", "-o", str(path), environment, name)
+    exported = json.loads(backup("export", "-o", str(path), environment, name, "--format", "json"))
+    assert (exported["Name"], exported["Output"]) == (name, str(path))
+    with pytest.raises(UsageError, match="--format tells of the file"):
+        backup("export", environment, name, "--format", "json")
     assert path.stat().st_mode & 0o77 == 0
     with tarfile.open(path) as archive:
         assert f"{name}/backup.json" in archive.getnames()
         assert f"{name}/db/0.tar.zst" in archive.getnames()
-    newer = backup("create", "--keep", "1", environment).strip()
+    newer = backup("create", "--keep", "1", environment, "--format", "{{.Name}}").strip()
     assert backup("ls", "-q", environment).split() == [newer]
-    assert backup("delete", environment, newer).strip() == newer
+    assert json.loads(backup("delete", environment, newer, "--format", "json")) == {"Name": newer}
     assert backup("list", "-q", environment) == ""
     records = open_records(Layout(os.environ["WHERRY_ROOT"], os.environ["WHERRY_RUN"]))
     said = [one.message for one in records.history.events(environment)]
@@ -98,6 +102,9 @@ def test_a_certificate_is_brought_shown_and_forgotten(environment, tmp_path, cap
     said = capsys.readouterr().out
     assert said.startswith(f"kept for {environment}.localhost, valid until 20")
     assert f"wherry env set {environment} tls=own" in said
+    env_certificate.run(["certificate", "set", *files, environment, "--format", "json"])
+    kept = json.loads(capsys.readouterr().out)
+    assert (kept["Hosts"], kept["Shown"]) == ([f"{environment}.localhost"], False)
     env_certificate.run(["certificate", "show", "--format", "json", environment])
     assert json.loads(capsys.readouterr().out)["Source"] == "off"
     other = authority.issue("other", ("other.localhost",)).pem.partition("-----BEGIN CERTIFICATE-----")

@@ -7,6 +7,7 @@ import sys
 
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import confirm, dispatch
+from wherry.cli.output import check_format, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _FORMAT = Flag("format", "str", "table, json, or a Go template")
+_ONE_FORMAT = Flag("format", "str", "text, json, or a Go template", default="text")
 _SERVICES = Flag("service", "list", "Only this accessory (may be given several times)")
 
 
@@ -60,7 +62,7 @@ def _create(argv: list[str]) -> int:
     flags = (
         _SERVICES,
         Flag("keep", "int", "Delete all but so many of the newest afterwards"),
-        Flag("format", "str", "text or json", default="text"),
+        _ONE_FORMAT,
     )
     parsed = Command(
         "wherry env backup create", "[OPTIONS] ENV", "Back up the accessories of an environment", flags, least=1, most=1
@@ -68,6 +70,7 @@ def _create(argv: list[str]) -> int:
     from wherry.base.errors import UsageError
     from wherry.cli.progress import choose
 
+    check_format(parsed["format"])
     if "keep" in parsed.given and parsed["keep"] < 1:
         raise UsageError("--keep is a count of backups, 1 at least")
     name = parsed.args[0]
@@ -76,14 +79,8 @@ def _create(argv: list[str]) -> int:
     _tell(name, f"Backup {made.name} of {', '.join(made.services)} made.")
     for gone in backups.keep(parsed["keep"]) if parsed["keep"] else ():
         print(f"{gone} deleted", file=sys.stderr)
-    _show(made, parsed["format"])
+    print(told(made.name, _row(made), parsed["format"]))
     return 0
-
-
-def _show(made: Backup, format: str) -> None:
-    from wherry.cli.output import render_one
-
-    print(made.name if format == "text" else render_one(_row(made), "json"))
 
 
 def _row(one: Backup) -> dict[str, object]:
@@ -116,12 +113,13 @@ def _list(argv: list[str]) -> int:
 
 
 def _restore(argv: list[str]) -> int:
-    flags = (_SERVICES, Flag("force", "bool", "Do not ask", short="f"))
+    flags = (_SERVICES, Flag("force", "bool", "Do not ask", short="f"), _ONE_FORMAT)
     usage = "[OPTIONS] ENV BACKUP|latest"
     summary = "Bring accessories back to what a backup holds"
     parsed = Command("wherry env backup restore", usage, summary, flags, least=2, most=2).parse(argv)
     from wherry.cli.progress import choose
 
+    check_format(parsed["format"])
     name = parsed.args[0]
     backups = _backups(name)
     chosen = _named(backups, name, parsed.args[1])
@@ -130,7 +128,7 @@ def _restore(argv: list[str]) -> int:
         return 1
     backups.restore(chosen.name, choose("auto", sys.stderr), parsed["service"])
     _tell(name, f"Backup {chosen.name} restored: {what}.")
-    print(chosen.name)
+    print(told(chosen.name, {**_row(chosen), "Restored": what}, parsed["format"]))
     return 0
 
 
@@ -147,25 +145,38 @@ def _named(backups: Backups, environment: str, name: str) -> Backup:
 
 
 def _delete(argv: list[str]) -> int:
-    parsed = Command("wherry env backup delete", "ENV BACKUP [BACKUP...]", "Delete backups", (), least=2).parse(argv)
+    usage = "[OPTIONS] ENV BACKUP [BACKUP...]"
+    parsed = Command("wherry env backup delete", usage, "Delete backups", (_ONE_FORMAT,), least=2).parse(argv)
     from wherry.cli.context import each
 
-    return each(parsed.args[1:], _backups(parsed.args[0]).remove)
+    check_format(parsed["format"])
+    backups = _backups(parsed.args[0])
+
+    def remove(name: str) -> str:
+        backups.remove(name)
+        return told(name, {"Name": name}, parsed["format"])
+
+    return each(parsed.args[1:], remove)
 
 
 def _export(argv: list[str]) -> int:
-    flags = (Flag("output", "str", "File to write, instead of standard output", short="o"),)
+    flags = (Flag("output", "str", "File to write, instead of standard output", short="o"), _ONE_FORMAT)
     usage = "[OPTIONS] ENV BACKUP|latest"
     summary = "Write a backup as a tar archive"
     parsed = Command("wherry env backup export", usage, summary, flags, least=2, most=2).parse(argv)
     from wherry.base.errors import UsageError
 
+    check_format(parsed["format"])
+    if parsed["format"] != "text" and not parsed["output"]:
+        raise UsageError("--format tells of the file that --output names", hint="without it the archive is printed")
     backups = _backups(parsed.args[0])
     chosen = _named(backups, *parsed.args)
     if parsed["output"]:
         with open(parsed["output"], "wb") as file:
             os.fchmod(file.fileno(), 0o600)
             backups.export(chosen.name, file.write)
+        if parsed["format"] != "text":
+            print(told("", {**_row(chosen), "Output": parsed["output"]}, parsed["format"]))
         return 0
     if sys.stdout.isatty():
         raise UsageError("an archive is not for a terminal", hint="use --output, or redirect it")

@@ -6,12 +6,16 @@ import os
 
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import dispatch
+from wherry.cli.output import told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from wherry.deploy.certificates import CertificateFacts
     from wherry.deploy.parts import Parts
 
 __all__ = ["run"]
+
+_FORMAT = Flag("format", "str", "text, json, or a Go template", default="text")
 
 
 def run(argv: list[str]) -> int:
@@ -32,8 +36,8 @@ def _set(argv: list[str]) -> int:
         Flag("cert", "str", "File with the certificate in PEM, and after it who issued it, and so on"),
         Flag("key", "str", "File with its private key in PEM, without a passphrase"),
     )
-    usage = "--cert FILE --key FILE ENV"
-    parsed = Command("wherry env certificate set", usage, "Bring a certificate", flags, least=1, most=1).parse(argv)
+    usage, summary = "[OPTIONS] --cert FILE --key FILE ENV", "Bring a certificate"
+    parsed = Command("wherry env certificate set", usage, summary, (*flags, _FORMAT), least=1, most=1).parse(argv)
     from wherry.base.errors import UsageError
     from wherry.deploy.membership import Membership
     from wherry.deploy.settings import Settings
@@ -45,12 +49,21 @@ def _set(argv: list[str]) -> int:
     environment, membership = parts.records.environment(name), Membership(parts)
     hosts = list(dict.fromkeys(rule.host for rule in membership.section(name).rules)) or [environment.host]
     facts = keep_own(parts.layout, name, _read(parsed["cert"]), _read(parsed["key"]), hosts=hosts)
-    print(f"kept for {', '.join(facts.hosts)}, valid until {_day(facts.ends)}")
-    if Settings(environment.settings).text("tls") == "own":
+    words = f"kept for {', '.join(facts.hosts)}, valid until {_day(facts.ends)}"
+    is_shown = Settings(environment.settings).text("tls") == "own"
+    if is_shown:
         membership.hold(name)
     else:
-        print(f"It is shown from `wherry env set {name} tls=own` on.")
+        words += f"\nIt is shown from `wherry env set {name} tls=own` on."
+    print(told(words, {**_values(name, facts), "Shown": is_shown}, parsed["format"]))
     return 0
+
+
+def _values(name: str, facts: CertificateFacts) -> dict[str, object]:
+    from wherry.base.clock import rfc3339
+
+    begins, ends = (rfc3339(int(one * 1e9)) for one in (facts.begins, facts.ends))
+    return {"Environment": name, "Hosts": list(facts.hosts), "Begins": begins, "Ends": ends}
 
 
 def _read(path: str) -> str:
@@ -64,7 +77,7 @@ def _read(path: str) -> str:
 
 
 def _show(argv: list[str]) -> int:
-    flags = (Flag("format", "str", "text, json, or a Go template", default="text"),)
+    flags = (_FORMAT,)
     usage = "[OPTIONS] ENV"
     summary = "Show what an environment answers https with"
     parsed = Command("wherry env certificate show", usage, summary, flags, least=1, most=1).parse(argv)
@@ -103,17 +116,21 @@ def _facts(parts: Parts, name: str) -> dict[str, object]:
 
 def _issue(argv: list[str]) -> int:
     summary = "Ask the ACME authority for a certificate now"
-    parsed = Command("wherry env certificate issue", "ENV", summary, (), least=1, most=1).parse(argv)
+    command = Command("wherry env certificate issue", "[OPTIONS] ENV", summary, (_FORMAT,), least=1, most=1)
+    parsed = command.parse(argv)
     from wherry.deploy.acme import issue
 
-    facts = issue(_parts(), parsed.args[0])
-    print(f"issued for {', '.join(facts.hosts)}, valid until {_day(facts.ends)}")
+    name = parsed.args[0]
+    facts = issue(_parts(), name)
+    words = f"issued for {', '.join(facts.hosts)}, valid until {_day(facts.ends)}"
+    print(told(words, _values(name, facts), parsed["format"]))
     return 0
 
 
 def _remove(argv: list[str]) -> int:
     summary = "Forget the certificate that was brought"
-    parsed = Command("wherry env certificate remove", "ENV", summary, (), least=1, most=1).parse(argv)
+    command = Command("wherry env certificate remove", "[OPTIONS] ENV", summary, (_FORMAT,), least=1, most=1)
+    parsed = command.parse(argv)
     from wherry.base.errors import NotFound
     from wherry.deploy.membership import Membership
     from wherry.deploy.tls import forget
@@ -123,17 +140,20 @@ def _remove(argv: list[str]) -> int:
     if not forget(parts.layout, name, "own"):
         raise NotFound(f"no certificate is kept for {name}")
     Membership(parts).hold(name)
+    if parsed["format"] != "text":
+        print(told("", {"Environment": name}, parsed["format"]))
     return 0
 
 
 def _authority(argv: list[str]) -> int:
     summary = "Print the local authority's certificate, for browsers and programs to trust"
-    Command("wherry env certificate authority", "", summary, (), most=0).parse(argv)
+    parsed = Command("wherry env certificate authority", "[OPTIONS]", summary, (_FORMAT,), most=0).parse(argv)
     from wherry.base.paths import Layout
     from wherry.deploy.certificates import LocalAuthority
 
     layout = Layout.from_environment(os.environ, os.geteuid())
-    print(LocalAuthority(f"{layout.root}/authority").certificate(), end="")
+    certificate = LocalAuthority(f"{layout.root}/authority").certificate()
+    print(told(certificate.removesuffix("\n"), {"Certificate": certificate}, parsed["format"]))
     return 0
 
 
