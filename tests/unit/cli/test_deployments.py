@@ -201,6 +201,18 @@ def test_a_template_that_cannot_be_read_is_refused_before_anything_is_done(told,
     assert parts.records.environment("shop").version == "v1"
 
 
+def test_a_dry_run_forgets_nothing(told, parts, capsys):
+    told("env", "create", "shop", "--app", "shop", "--from", "v1")
+    assert main(["env", "terminate", "shop", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["env", "terminate", "shop", "--purge", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "shop would be forgotten\n"
+    assert parts.records.environment("shop").terminated
+    assert main(["env", "terminate", "shop", "--purge", "--yes"]) == 0
+    with pytest.raises(NotFound):
+        parts.records.environment("shop")
+
+
 def test_what_was_cut_off_is_taken_up_by_recover_and_taken_back_by_abort(told, parts):
     told("env", "create", "shop", "--app", "shop", "--from", "v1")
     world = parts.balancer._world

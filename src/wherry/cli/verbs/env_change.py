@@ -186,7 +186,9 @@ def _terminate(argv: list[str]) -> int:
         )
         if code or dry:
             return code
-    if parsed["purge"]:
+    if dry:
+        remark(parsed, f"{name} would be forgotten")
+    elif parsed["purge"]:
         from wherry.base.progress import nobody
 
         opened(given, nobody).purge(name)
