@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import tarfile
+from contextlib import contextmanager
 
 import pytest
 
@@ -59,6 +60,18 @@ class Shop(Commands):
         return {tuple(self.answer(environment)[1][:4]) for _ in range(10)}
 
 
+@contextmanager
+def followed(shop, *words):
+    """The lines of a command that goes on until Ctrl-C, once it has said one."""
+    with shop.start(*words, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline()
+            yield iter(process.stdout.readline, "")
+        finally:
+            process.send_signal(signal.SIGINT)
+    assert process.returncode == 130
+
+
 @pytest.fixture
 def shop(wherry, balanced, tmp_path):
     made = Shop(wherry, tmp_path, balanced)
@@ -101,7 +114,9 @@ def test_from_a_directory_to_two_instances_to_nothing(shop):
     assert "Version v2 runs on 2 instances." in said
     assert shop.told("shop") == {("two", "hi", "", "")}
 
-    assert "Version v1 runs on 2 instances." in shop("env", "rollback", "shop")
+    with followed(shop, "env", "logs", "-f", "--tail", "1", "shop") as lines:
+        assert "Version v1 runs on 2 instances." in shop("env", "rollback", "shop")
+        assert next(line for line in lines if line.endswith("web  | version one is up\n"))
     assert shop.told("shop") == {("one", "hi", "", "")}
     history = shop.rows("env", "history", "shop")
     assert [(row["Kind"], row["To"], row["Result"]) for row in history] == [
@@ -113,6 +128,12 @@ def test_from_a_directory_to_two_instances_to_nothing(shop):
     assert {row["Who"] for row in history} == {"ana"}
     assert history[2]["Message"] == "better"
     assert "no such table" in history[1]["Cause"]
+    requests = shop.rows("env", "logs", "--access", "--tail", "2", "shop")
+    assert [(one["Status"], one["Path"], one["Pool"]) for one in requests] == [(200, "/", "web")] * 2
+    with followed(shop, "env", "logs", "-f", "--access", "--tail", "1", "shop") as lines:
+        shop.get("shop", "/later")
+        assert ' "GET /later" 200 ' in next(lines)
+    assert '"GET /" 200 ' in shop("env", "logs", "--access", "shop")
     logs = shop("env", "logs", "shop")
     assert "web  | no such table\n" in logs
     assert "db  | db is up\n" in logs
@@ -163,6 +184,12 @@ def test_what_an_environment_is_given(shop):
     assert len(before) == 2
     shop("env", "restart", "conf")
     assert {one["Name"] for one in shop.status("conf")["Instances"]} == {*before}
+    rebuilt = json.loads(shop("env", "rebuild", "-y", "conf", "--format", "json"))
+    assert (rebuilt["Operation"], rebuilt["Result"]) == ("rebuild", "succeeded")
+    assert not {one["Name"] for one in shop.status("conf")["Instances"]} & {*before}
+    back = json.loads(shop("env", "rollback", "conf", "--to", "2", "--format", "json"))
+    assert (back["Operation"], back["To"], back["Result"]) == ("rollback", "v1", "succeeded")
+    assert shop.told("conf") == {("one", "hello", "t0k3n", "l1cense")}
     assert "not between min=1 and max=4" in shop("env", "scale", "conf", "9", code=1)
 
 
@@ -203,3 +230,18 @@ def test_ctrl_c_takes_a_deployment_back(shop):
     assert "was aborted and was taken back: ana aborted it. Version v1 runs on 1 instance." in said
     assert shop.told("shop") == {("one", "", "", "")}
     assert shop.rows("env", "history", "shop")[0]["Result"] == "aborted"
+
+
+def test_an_abort_from_elsewhere_takes_a_deployment_back(shop):
+    shop("env", "create", "shop", *QUICK, *DRAIN)
+    shop.project("sick")
+    argv = ("deploy", "shop", "--format", "json")
+    with shop.start(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        eventually(lambda: ("Wait until i-2 is healthy", "running") in shop.steps("shop"))
+        assert "takes it back now" in shop("env", "abort", "shop")
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert "was aborted and was taken back: ana aborted it." in said
+    told = json.loads(out)
+    assert (told["Result"], told["Cause"], told["From"], told["To"]) == ("aborted", "ana aborted it", "v1", "v2")
+    assert "nothing was cut off" in shop("env", "recover", "shop")
