@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import time
 
@@ -31,13 +30,6 @@ def cpu_seconds(pid: int) -> float:
     return sum(map(int, fields[11:15])) / _TICKS
 
 
-def memory(pid: int) -> tuple[float, float]:
-    """MiB that a process takes, and the most that it took."""
-    with open(f"/proc/{pid}/status") as file:
-        text = file.read()
-    return tuple(int(re.search(rf"{key}:\s+([0-9]+)", text)[1]) / 1024 for key in ("VmRSS", "VmHWM"))  # type: ignore[return-value,index]
-
-
 def measure(place: Place, options: argparse.Namespace) -> None:
     place.prepare()
     with open(f"{place.project}/compose.yaml", "w") as file:
@@ -52,14 +44,12 @@ def measure(place: Place, options: argparse.Namespace) -> None:
             before, began = cpu_seconds(server.pid), time.monotonic()
             time.sleep(options.seconds)
             share = 100 * (cpu_seconds(server.pid) - before) / (time.monotonic() - began)
-            now, most = memory(server.pid)
+            memory = balancer.resident(server.pid)
         finally:
             server.send_signal(signal.SIGTERM)
             server.communicate(timeout=60)
-        print("| instances | environments | of one core | memory | at most | wanted |\n|---|---|---|---|---|---|")
-        print(
-            f"| {len(names) * EACH} | {len(names)} | {share:.2f} % | {now:.0f} MiB | {most:.0f} MiB | 3 % and 150 MB |"
-        )
+        print("| instances | environments | of one core | memory | wanted |\n|---|---|---|---|---|")
+        print(f"| {len(names) * EACH} | {len(names)} | {share:.2f} % | {memory:.0f} MiB | 3 % and 150 MB |")
     finally:
         for name in names:
             place.command("env", "terminate", "--yes", name)

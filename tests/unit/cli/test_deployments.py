@@ -196,8 +196,16 @@ def test_an_operation_that_fails_tells_programs_too(told, parts, capsys):
 
 def test_a_template_that_cannot_be_read_is_refused_before_anything_is_done(told, parts, capsys):
     told("env", "create", "shop", "--app", "shop", "--from", "v1")
-    assert main(["deploy", "shop", "--version", "v2", "--format", "{{.Result"]) != 0
-    assert "bug" not in capsys.readouterr().err
+    for argv in (
+        ["deploy", "shop", "--version", "v2"],
+        ["env", "create", "other", "--app", "shop", "--from", "v1"],
+        ["env", "abort", "shop"],
+        ["app", "delete", "shop:v2"],
+    ):
+        assert main([*argv, "--format", "{{.Result"]) != 0
+        assert "bug" not in capsys.readouterr().err
+    assert [one.label for one in parts.records.versions("shop")] == ["v2", "v1"]
+    assert [one.name for one in parts.records.environments()] == ["shop"]
     assert parts.records.environment("shop").version == "v1"
 
 

@@ -6,7 +6,7 @@ from wherry.base.clock import rfc3339, system_clock
 from wherry.cli.deploying import FORMAT, OPERATION, QUIET, carry_out, parts
 from wherry.cli.flags import Command, Flag, Misuse
 from wherry.cli.group import dispatch
-from wherry.cli.output import ago, print_list, render_one
+from wherry.cli.output import ago, check_format, print_list, render_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _delete(argv: list[str]) -> int:
     )
     usage = "[OPTIONS] APPLICATION[:VERSION]"
     parsed = Command("wherry app delete", usage, summary, flags, least=1, most=1).parse(argv)
+    check_format(parsed["format"])
     application, colon, label = parsed.args[0].partition(":")
     if not application:
         raise Misuse("which application? It is written APPLICATION:VERSION")

@@ -16,6 +16,7 @@ from wherry.cli.deploying import (
     project_application,
 )
 from wherry.cli.flags import Command, Flag
+from wherry.cli.output import check_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def run(argv: list[str]) -> int:
     parsed = Command("wherry deploy", "[OPTIONS] [ENVIRONMENT]", _SUMMARY, _FLAGS, most=1).parse(argv[1:])
     from wherry.base.errors import InvalidInput
 
+    check_format(parsed["format"])
     if parsed["version"] and parsed.given & MAKING:
         raise InvalidInput(f"--version deploys what was made before; --{min(parsed.given & MAKING)} is for a new one")
     from wherry.deploy.settings import check_settings

@@ -6,7 +6,7 @@ import os
 
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import dispatch
-from wherry.cli.output import told
+from wherry.cli.output import check_format, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def _set(argv: list[str]) -> int:
     from wherry.deploy.settings import Settings
     from wherry.deploy.tls import keep_own
 
+    check_format(parsed["format"])
     if not (parsed["cert"] and parsed["key"]):
         raise UsageError("both --cert and --key are needed")
     name, parts = parsed.args[0], _parts()
@@ -120,6 +121,7 @@ def _issue(argv: list[str]) -> int:
     parsed = command.parse(argv)
     from wherry.deploy.acme import issue
 
+    check_format(parsed["format"])
     name = parsed.args[0]
     facts = issue(_parts(), name)
     words = f"issued for {', '.join(facts.hosts)}, valid until {_day(facts.ends)}"
@@ -135,6 +137,7 @@ def _remove(argv: list[str]) -> int:
     from wherry.deploy.membership import Membership
     from wherry.deploy.tls import forget
 
+    check_format(parsed["format"])
     parts, name = _parts(), parsed.args[0]
     parts.records.environment(name)
     if not forget(parts.layout, name, "own"):

@@ -18,6 +18,7 @@ from wherry.cli.deploying import (
     remark,
 )
 from wherry.cli.flags import Command, Flag
+from wherry.cli.output import check_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ def run(argv: list[str]) -> int:
 
 
 def _parse(argv: list[str], usage: str, summary: str, *flags: Flag, least: int = 1, most: int | None = 1) -> Parsed:
-    return Command(f"wherry env {argv[0]}", usage, summary, flags, least=least, most=most).parse(argv[1:])
+    parsed = Command(f"wherry env {argv[0]}", usage, summary, flags, least=least, most=most).parse(argv[1:])
+    check_format(parsed["format"])
+    return parsed
 
 
 def _set(argv: list[str]) -> int:

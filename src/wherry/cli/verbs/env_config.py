@@ -15,6 +15,7 @@ from wherry.cli.deploying import (
 )
 from wherry.cli.flags import Command, Flag
 from wherry.cli.group import dispatch
+from wherry.cli.output import check_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def _save(argv: list[str]) -> int:
     from wherry.base.errors import Conflict
     from wherry.deploy.configurations import check_title, configuration_of, render
 
+    check_format(parsed["format"])
     name, title = parsed.args
     records = parts().records
     environment = records.environment(name)
@@ -173,6 +175,7 @@ def _delete(argv: list[str]) -> int:
 
     if len(parsed.args) != (1 if parsed["app"] else 2):
         raise UsageError("which one?", hint=f"Usage: wherry env config delete {usage}")
+    check_format(parsed["format"])
     title = parsed.args.pop()
     (application,) = _applications(parsed)
     parts().records.remove_configuration(application, title)

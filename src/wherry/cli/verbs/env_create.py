@@ -18,6 +18,7 @@ from wherry.cli.deploying import (
     read_secrets,
 )
 from wherry.cli.flags import Command, Flag
+from wherry.cli.output import check_format
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run(argv: list[str]) -> int:
     from wherry.deploy.model import check_name
     from wherry.deploy.settings import parse_assignments
 
+    check_format(parsed["format"])
     name = check_name("environment", parsed.args[0])
     if parsed["from"] and parsed.given & MAKING:
         raise InvalidInput(f"--from takes what was made before; --{min(parsed.given & MAKING)} is for a new version")

@@ -8,6 +8,7 @@ from wherry.base.clock import rfc3339, system_clock
 from wherry.base.progress import nobody
 from wherry.cli.deploying import FORMAT, QUIET, opened, parts
 from wherry.cli.flags import Command, Flag
+from wherry.cli.outcomes import step_rows
 from wherry.cli.output import ago, print_list, render_one
 
 TYPE_CHECKING = False
@@ -96,7 +97,7 @@ def _shown(status: Status) -> dict[str, Any]:
         "URL": status.url,
         "Operation": status.operation.kind if status.operation else "",
         "Working": status.working,
-        "Steps": [{"Step": one.step.describe(), "State": one.state, "Error": one.error} for one in status.steps],
+        "Steps": step_rows(status.steps),
         "Instances": [_instance(one) for one in status.instances],
     }
 
