@@ -5,18 +5,15 @@ What the engine cannot do yet is refused here, in one place each, with words tha
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
 
 from wherry.base.errors import Conflict, NotFound, Unsupported
-from wherry.base.files import ensure_directory, remove_tree, write_all
-from wherry.base.locks import FileLock
 from wherry.compose import labels as label
 from wherry.compose.attaching import attached, network_names, network_request
 from wherry.compose.holding import held
 from wherry.compose.state import ObservedContainer, ObservedMount, ObservedResource
-from wherry.engine.request import MountRequest
+from wherry.compose.volatile import VolatileFiles
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from wherry.engine.containerfiles import ContainerFiles
     from wherry.engine.containers import Streams
     from wherry.engine.records import Container
-    from wherry.engine.request import ContainerRequest, ExecRequest
+    from wherry.engine.request import ExecRequest
     from wherry.runtime.logs import LogRecord
     from wherry.store import Image
 
@@ -51,7 +48,7 @@ class WherryEngine:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._threads = threading.local()
-        self._files = _Files(f"{layout.run}/compose")
+        self._files = VolatileFiles(f"{layout.run}/compose")
         self._open(repair=True)
         self._files.sweep(lambda: [one.request for one in self._engine.containers.all()])
 
@@ -168,9 +165,9 @@ class WherryEngine:
         """See ComposeEngine."""
         from wherry.base.progress import nobody
 
-        request = attached(wish.request, wish.attachments)
-        with self._files.lay_out(wish.files) as mounts:
-            return self._engine.containers.create(request._replace(mounts=(*request.mounts, *mounts)), nobody)
+        with self._files.lay_out(wish.files) as laid:
+            request = laid.given_to(attached(wish.request, wish.attachments))
+            return self._engine.containers.create(request, nobody)
 
     def start(self, container_id: str, files: Sequence[FileWish] = ()) -> None:
         """See ComposeEngine."""
@@ -298,104 +295,3 @@ class WherryEngine:
 def _is_of(container: Container, project: str) -> bool:
     own = container.request.labels.get(label.PROJECT, "")
     return own == project if project else bool(own)
-
-
-class _Files:
-    """Secrets and configs whose content comes from the model, as files below the volatile directory (a tmpfs).
-
-    One directory for each container, for root alone; each file is bound read-only into the container. They go with the
-    container, and directories that no container mounts are swept.
-    """
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-
-    def lay_out(self, wishes: Sequence[FileWish]) -> _Laid:
-        """A context that gives the mounts; if it fails, nothing of the files is left."""
-        return _Laid(self._root, wishes)
-
-    def lacks(self, request: ContainerRequest) -> bool:
-        """Whether a reboot took files of the container."""
-        return not all(map(os.path.exists, self._own(request)))
-
-    def renew(self, request: ContainerRequest, wishes: Sequence[FileWish]) -> None:
-        """Write again what a reboot took."""
-        contents = {wish.target: wish for wish in wishes if not wish.source}
-        for mount in request.mounts:
-            if mount.source.startswith(f"{self._root}/") and not os.path.exists(mount.source):
-                if mount.target not in contents:
-                    raise Conflict(
-                        f"the file for {mount.target} is gone", hint="start the service with `wherry compose up`"
-                    )
-                ensure_directory(os.path.dirname(mount.source), 0o700)
-                _write(mount.source, contents[mount.target])
-
-    def remove(self, request: ContainerRequest) -> None:
-        """Remove a container's files."""
-        for directory in self._directories(request):
-            remove_tree(directory)
-
-    def _directories(self, request: ContainerRequest) -> set[str]:
-        return {os.path.dirname(source) for source in self._own(request)}
-
-    def _own(self, request: ContainerRequest) -> list[str]:
-        return [mount.source for mount in request.mounts if mount.source.startswith(f"{self._root}/")]
-
-    def sweep(self, requests: Callable[[], list[ContainerRequest]]) -> None:
-        """Remove what belongs to no container and is not being made."""
-        try:
-            names = {name.removesuffix(".lock") for name in os.listdir(self._root)}
-        except FileNotFoundError:
-            return
-        for name in names if names - self._used(requests()) else ():
-            try:
-                with FileLock(f"{self._root}/{name}.lock", wait=False) as lock:
-                    if name not in self._used(requests()):
-                        remove_tree(f"{self._root}/{name}")
-                    lock.remove()
-            except BlockingIOError:
-                continue
-
-    def _used(self, requests: list[ContainerRequest]) -> set[str]:
-        return {os.path.basename(directory) for request in requests for directory in self._directories(request)}
-
-
-class _Laid:
-    def __init__(self, root: str, wishes: Sequence[FileWish]) -> None:
-        self._root = root
-        self._wishes = wishes
-        self._directory = f"{root}/{os.urandom(8).hex()}"
-        self._lock: FileLock | None = None
-
-    def __enter__(self) -> tuple[MountRequest, ...]:
-        if any(not wish.source for wish in self._wishes):
-            ensure_directory(self._root, 0o700)
-            self._lock = FileLock(f"{self._directory}.lock").acquire()
-            ensure_directory(self._directory, 0o700)
-        return tuple(self._mount(number, wish) for number, wish in enumerate(self._wishes))
-
-    def _mount(self, number: int, wish: FileWish) -> MountRequest:
-        if wish.source:
-            if not os.path.exists(wish.source):
-                raise NotFound(f"{wish.target}: the file {wish.source} is not there")
-            return MountRequest("bind", wish.target, wish.source, read_only=True)
-        path = f"{self._directory}/{number}"
-        _write(path, wish)
-        return MountRequest("bind", wish.target, path, read_only=True)
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is not None:
-            remove_tree(self._directory)
-        if self._lock is not None:
-            self._lock.remove()
-            self._lock.release()
-
-
-def _write(path: str, wish: FileWish) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        write_all(fd, wish.content.encode())
-        os.fchown(fd, wish.uid, wish.gid)
-        os.fchmod(fd, wish.mode)
-    finally:
-        os.close(fd)

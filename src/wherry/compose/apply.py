@@ -75,7 +75,8 @@ def renew_files(engine: ComposeEngine, project: Project, state: State) -> None:
 
     Those that their restart policy has tried to start without them meanwhile are started at once.
     """
-    with_files = {key: one for key, one in project.services.items() if one.get("secrets") or one.get("configs")}
+    kinds = ("secrets", "configs", "secret_environment")
+    with_files = {key: one for key, one in project.services.items() if any(map(one.get, kinds))}
     for one in state.containers:
         if one.service in with_files and engine.lacks_files(one.id):
             engine.renew_files(one.id, file_wishes(project, with_files[one.service]))

@@ -45,7 +45,8 @@ class Attachment(NamedTuple):
 class FileWish(NamedTuple):
     """A secret or a config that the container sees, read-only. `source` is a path; where it is empty, `content` counts.
 
-    `content` is never part of the container's request, so that nothing that shows a container shows it.
+    `content` is never part of the container's request, so that nothing that shows a container shows it. With an empty
+    `target` it is no file but variables of all its processes: KEY=VALUE texts, each ended by NUL.
     """
 
     target: str

@@ -1,4 +1,7 @@
-"""Secrets and configs of a service as files that its containers see: where they come from. Reads nothing."""
+"""Secrets and configs of a service as files that its containers see: where they come from. Reads nothing.
+
+`secret_environment` of a service, which deployments write and Compose files cannot, is variables that are secrets.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,10 @@ def file_wishes(project: Project, service: Service) -> tuple[FileWish, ...]:
     """The files of one container. Raises InvalidInput for a variable that is not set."""
     wishes = [_wish(project, project.secrets[one["source"]], one) for one in service.get("secrets", ())]
     wishes += [_wish(project, project.configs[one["source"]], one) for one in service.get("configs", ())]
+    variables = service.get("secret_environment", {})
+    if variables:
+        content = "".join(f"{name}={value}\0" for name, value in variables.items())
+        wishes.append(FileWish("", content=content, mode=0o400))
     return tuple(wishes)
 
 

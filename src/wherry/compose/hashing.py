@@ -1,7 +1,7 @@
 """Fingerprints of what is wanted, kept as labels of what was made: they differ where it must be made anew.
 
 Source: docker compose, pkg/compose/hash.go: a service's leaves out what changes no container (how the image is built
-and fetched, how many there are, what is started before it).
+and fetched, how many there are, what is started before it). Secrets are left out because a hash would tell about them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["resource_hash", "service_hash"]
 
-_LEFT_OUT = ("build", "pull_policy", "pull_refresh_after", "scale", "depends_on", "profiles", "develop", "attach")
+_LEFT_OUT = "build pull_policy pull_refresh_after scale depends_on profiles develop attach secret_environment".split()
 
 
 def service_hash(service: Service) -> str:

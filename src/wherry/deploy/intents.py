@@ -62,6 +62,12 @@ def check_given(variables: Iterable[str], secrets: Mapping[str, bool]) -> None:
         raise InvalidInput(f"{both[0]} cannot be a variable and a secret at once", hint="remove one of them")
 
 
+def _check_values(variables: Mapping[str, str]) -> None:
+    for name, value in variables.items():
+        if "\0" in value:
+            raise InvalidInput(f"{name}: a variable cannot hold a NUL character", hint="give it as a secret file")
+
+
 class Intents:
     """Makes them from what the records say. They hold while the environment's lock does."""
 
@@ -179,6 +185,7 @@ class Intents:
         from wherry.deploy.hooks import CONFIGURATION, phases
 
         check_given(revision.variables, revision.secrets)
+        _check_values({**revision.variables, **{one.name: one.value for one in secrets if not one.file}})
         version = version or self._records.version(environment.application, revision.version)
         self._check_images(version)
         extension = parse_extension(version.model)

@@ -157,12 +157,14 @@ class Membership:
     def accessory_wish(self, environment: str, revision: int) -> AccessoryWish:
         """The stateful services as a revision wants them."""
         version, extension = self.version_of(environment, revision), self.extension_of(environment, revision)
+        secrets = self._secrets(environment, revision, version)
         return AccessoryWish(
             environment,
             version.model,
             extension.accessories,
             self._records.revision(environment, revision).variables,
-            self._secrets(environment, revision, version),
+            secrets,
+            {one.name: self._records.mark(one) for one in secrets},
         )
 
     def _secrets(self, environment: str, revision: int, version: Version) -> tuple[Secret, ...]:

@@ -58,7 +58,8 @@ class InstanceWish(NamedTuple):
 class AccessoryWish(NamedTuple):
     """The stateful services of an environment, shared by its instances under their services' names.
 
-    Each gets those of the variables and secrets that its definition names.
+    Each gets those of the variables and secrets that its definition names. `marks`, by name, are what tells whether a
+    secret's value has changed, without telling the value.
     """
 
     environment: str
@@ -66,6 +67,7 @@ class AccessoryWish(NamedTuple):
     services: tuple[str, ...]
     variables: dict[str, str]
     secrets: tuple[Secret, ...] = ()
+    marks: dict[str, str] = {}  # noqa: RUF012 (a value)
 
 
 class Release(NamedTuple):

@@ -12,7 +12,7 @@ from wherry.base.errors import Conflict
 from wherry.base.files import ensure_directory, remove_tree
 from wherry.engine.admission import check_request
 from wherry.engine.background import own_command
-from wherry.engine.configuration import configure
+from wherry.engine.configuration import configure, merge_environment
 from wherry.engine.connecting import close_all
 from wherry.engine.mounting import decide_mounts, fill_volumes, spec_mounts
 from wherry.engine.specification import build_request, granted_capabilities
@@ -70,6 +70,13 @@ class Assembly:
         image = self._store.images.by_identifier(container.image_id)
         return configure(container.id, container.request, self._store.images.config(image).config)
 
+    def process_configuration(self, container: Container) -> Configuration:
+        """`configuration` with the secret variables, which its processes alone see. Raises Conflict without them."""
+        config, path = self.configuration(container), container.request.secret_environment
+        if not path:
+            return config
+        return config._replace(environment=merge_environment(config.environment, _read_variables(path)))
+
     def check(self, request: ContainerRequest, image: Image) -> None:
         """Raise what can be known to be wrong before anything is made."""
         check_request(request)
@@ -93,7 +100,7 @@ class Assembly:
         rootfs = f"{bundle}/rootfs"
         ensure_directory(rootfs, 0o755)
         self._mount_root(container, rootfs, passing=container.request.auto_remove)
-        config = self.configuration(container)
+        config = self.process_configuration(container)
         ready = self._connections.connect(container, config, bundle)
         try:
             self._connections.write_names(container, config.hostname, ready.network)
@@ -258,6 +265,17 @@ class Assembly:
         for mount in mounts:
             if mount.get("anonymous") and not self._volumes.is_used(mount["name"]):
                 self._volumes.remove(mount["name"], force=True)
+
+
+def _read_variables(path: str) -> tuple[str, ...]:
+    try:
+        with open(path, "rb") as file:
+            return tuple(entry.decode(errors="surrogateescape") for entry in file.read().split(b"\0") if entry)
+    except FileNotFoundError:
+        raise Conflict(
+            "the secret variables of the container are gone",
+            hint="they are kept in memory alone, and whoever made it gives them again: wherry env recover",
+        ) from None
 
 
 def _empty(directory: str) -> str:

@@ -184,7 +184,7 @@ class Containers:
         if not container.state.is_running:
             raise Conflict(f"Container {container.id} is not running", hint="start it first: wherry start")
         rootfs = f"{self._layout.container_run(container.id)}/rootfs"
-        process = exec_process(container.request, self._assembly.configuration(container), request, rootfs)
+        process = exec_process(container.request, self._assembly.process_configuration(container), request, rootfs)
         return execute(
             self._runtime(),
             container.id,
@@ -218,6 +218,10 @@ class Containers:
             clamped=granted_capabilities(container.request)[1],
             runtime=self._runtime().name,
         )
+
+    def environment(self, text: str) -> tuple[str, ...]:
+        """What its processes find in their environment, secrets among it, which are not to be shown."""
+        return self._assembly.process_configuration(self.resolve(text)).environment
 
     def command(self, container: Container) -> tuple[str, ...]:
         """What it runs, for lists."""

@@ -129,6 +129,7 @@ class ContainerRequest(NamedTuple):
     name: str = ""
     entrypoint: tuple[str, ...] | None = None
     environment: tuple[str, ...] = ()  # KEY=VALUE, later wins; KEY alone removes the image's
+    secret_environment: str = ""  # the path of a file with more KEY=VALUE, each ended by NUL: neither kept nor shown
     working_dir: str = ""
     user: str = ""
     group_add: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from wherry.deploy.records import open_records
 pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
 CHECK = {"test": ["CMD", "true"], "interval": "300ms"}
 # Ends at once where what it needs is not there, as a database does whose password is a file.
-NEEDS = 'cat /run/secrets/license /settings >/dev/null && exec sh -c "$$0"'
+NEEDS = 'test "$$TOKEN" = hush && cat /run/secrets/license /settings >/dev/null && exec sh -c "$$0"'
 
 
 def needs(program, **more):
@@ -23,7 +23,7 @@ def needs(program, **more):
 
 
 def project(commands):
-    """A database, what waits for it, and what answers, which waits for both; all need a secret and a config."""
+    """A database, what waits for it, and what answers, which waits for both; the two need secrets and a config."""
     (commands.directory / "license").write_text("l1cense")
     web = service("site")
     after = {"api": {"condition": "service_healthy"}, "db": {"condition": "service_healthy"}}
@@ -48,7 +48,8 @@ def containers(commands):
 @pytest.mark.parametrize("by", ["recover", "serve"])
 def test_after_a_reboot_secrets_are_there_again_and_nothing_is_replaced(commands, by):
     project(commands)
-    commands("env", "create", "site", *QUICK, "--min", "2")
+    (commands.directory / "token").write_text("hush")
+    commands("env", "create", "site", *QUICK, "--min", "2", "--secret", "TOKEN=token")
     before = containers(commands)
     assert len(before) == 5
     reboot(commands.layout)

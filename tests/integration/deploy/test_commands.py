@@ -5,6 +5,7 @@ import signal
 import subprocess
 import tarfile
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -146,6 +147,30 @@ def test_from_a_directory_to_two_instances_to_nothing(shop):
     events = [row["Message"] for row in shop.rows("env", "events", "shop")]
     assert events[0] == "Launch (deployment 1) of version v1, begun by ana."
     assert shop("app", "versions", "shop", "--format", "{{.Label}}").split() == ["v3", "v2", "v1"]
+
+
+def test_a_secret_variable_is_in_processes_alone(shop):
+    secret = "hush-".ljust(24, "h")  # found nowhere by chance
+    (shop.directory / "token").write_text(secret)
+    check = {"test": ["CMD-SHELL", f'test "$$TOKEN" = {secret[:-1]}"h"'], "interval": "300ms", "retries": 2}
+    shop.project(healthcheck=check)
+    shop("env", "create", "quiet", *QUICK, *DRAIN, "--secret", "TOKEN=token")
+    assert shop.told("quiet") == {("one", "", secret, "")}
+    (container,) = shop("ps", "-q", "--filter", "label=io.wherry.instance=i-1").split()
+    assert shop("exec", container, "sh", "-c", "echo $TOKEN").strip() == secret
+    eventually(lambda: shop("inspect", "-f", "{{.State.Health.Status}}", container).strip() == "healthy", 30)
+    shop("restart", "-t", "0", container)
+    eventually(lambda: shop.answer("quiet")[0] == 200, 30)
+    assert shop.told("quiet") == {("one", "", secret, "")}
+
+    assert secret not in shop("inspect", container)
+    holding = subprocess.run(
+        ["grep", "-rl", secret, shop.layout.root, shop.layout.run], stdout=subprocess.PIPE, text=True
+    )
+    paths = [Path(line) for line in holding.stdout.splitlines()]
+    assert paths
+    assert not [path for path in paths if path.is_relative_to(shop.layout.root)]
+    assert not [path for path in paths if path.stat().st_mode & 0o077]
 
 
 def test_what_an_environment_is_given(shop):

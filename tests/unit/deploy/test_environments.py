@@ -299,6 +299,9 @@ def test_variables_and_secrets_deploy_the_current_version(shop):
         shop.environments.configure("shop", removed=["A"])
     with pytest.raises(InvalidInput, match="a variable and a secret at once"):
         shop.environments.configure("shop", variables={"A": "1"}, secrets=[Secret("A", "2")])
+    with pytest.raises(InvalidInput, match=r"^KEY: a variable cannot hold a NUL character"):
+        shop.environments.configure("shop", secrets=[Secret("KEY", "a\0b")])
+    shop.environments.configure("shop", secrets=[Secret("KEY", "a\0b", True)])
 
 
 def test_where_a_part_is_refused_nothing_is_changed(shop):

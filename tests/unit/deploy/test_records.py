@@ -211,6 +211,8 @@ def test_a_sealed_text_opens_in_its_place_alone(tmp_path):
     sealed = vault.seal("text", "here")
     assert vault.unseal(sealed, "here") == "text"
     assert vault.seal("text", "here") != sealed
+    assert vault.mark("text") == vault.mark("text") != vault.mark("other")
+    assert Vault(str(tmp_path / "other")).mark("text") != vault.mark("text")
     for bad, place in ((sealed, "there"), (sealed[:-1] + b"x", "here"), (b"", "here")):
         with pytest.raises(Corrupt):
             vault.unseal(bad, place)

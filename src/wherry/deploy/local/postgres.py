@@ -30,8 +30,7 @@ class Postgres:
 
     def __init__(self, engine: Engine, service: str, container: str) -> None:
         self._engine, self._service, self._container = engine, service, container
-        entries: list[str] = engine.containers.inspect(container)["Config"]["Env"] or []
-        self._variables = dict(entry.partition("=")[::2] for entry in entries)
+        self._variables = dict(entry.partition("=")[::2] for entry in engine.containers.environment(container))
         self._user = self._told("POSTGRES_USER") or "postgres"
         self._password = self._told("POSTGRES_PASSWORD")
 

@@ -27,6 +27,7 @@ __all__ = [
     "ENVIRONMENT",
     "INSTANCE",
     "JOB",
+    "SECRETS",
     "VERSION",
     "Whose",
     "accessory_project",
@@ -40,7 +41,9 @@ __all__ = [
 ENVIRONMENT = "io.wherry.environment"
 INSTANCE = "io.wherry.instance"
 VERSION = "io.wherry.version"
+SECRETS = "io.wherry.secrets"  # of accessories: their secrets' names with marks of their values
 JOB = "job-"  # begins the names of other commands that run once
+_MARK = 16  # hexadecimal digits
 _SHARED = "accessories-"  # begins the keys of networks that are the accessories'
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _DROPPED = ("build", "container_name", "ports", "profiles", "pull_policy", "develop")
@@ -80,7 +83,8 @@ def accessory_project(wish: AccessoryWish) -> Project:
     project = _project(name, wish.model, wish.services, wish.variables, wish.secrets, only_named=True)
     networks = {key: {**_own(one), "name": _name(one, name, key)} for key, one in project.networks.items()}
     labels = {ENVIRONMENT: wish.environment, INSTANCE: ACCESSORIES}
-    project = project._replace(networks=networks, volumes=_volumes(project, name))
+    services = {key: _marked(one, wish.marks) for key, one in project.services.items()}
+    project = project._replace(networks=networks, services=services, volumes=_volumes(project, name))
     return without_unused(_labelled(project, labels))
 
 
@@ -174,8 +178,10 @@ def _service(
     config: dict[str, Any], chosen: set[str], variables: dict[str, str], secrets: list[Secret]
 ) -> dict[str, Any]:
     kept = {key: value for key, value in config.items() if key not in _DROPPED}
-    clear = {one.name: one.value for one in secrets if not one.file}
-    kept["environment"] = dict(sorted({**config.get("environment", {}), **variables, **clear}.items()))
+    hidden = {one.name: one.value for one in secrets if not one.file}
+    clear = {**config.get("environment", {}), **variables}
+    kept["environment"] = {name: value for name, value in sorted(clear.items()) if name not in hidden}
+    kept["secret_environment"] = dict(sorted(hidden.items()))
     kept["depends_on"] = {key: one for key, one in config.get("depends_on", {}).items() if key in chosen}
     if not config.get("restart") and not config.get("deploy", {}).get("restart_policy"):
         kept["restart"] = "always"
@@ -187,6 +193,16 @@ def _service(
 def _for_all(secrets: list[Secret], model: dict[str, Any]) -> list[Secret]:
     """The secrets that every service gets: those of the model go to services that ask for them."""
     return [one for one in secrets if not one.file or one.name not in model.get("secrets", {})]
+
+
+def _marked(service: Service, marks: dict[str, str]) -> Service:
+    """With a label that makes the service another one where a secret of it has another value."""
+    config = service.config
+    names = {*config["secret_environment"], *(one["source"] for one in config["secrets"])} & set(marks)
+    if not names:
+        return service
+    text = " ".join(f"{name}={marks[name][:_MARK]}" for name in sorted(names))
+    return service._replace(config={**config, "labels": {**config.get("labels", {}), SECRETS: text}})
 
 
 def _labelled(project: Project, labels: dict[str, str]) -> Project:

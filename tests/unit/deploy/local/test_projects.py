@@ -1,10 +1,15 @@
 """The projects that an environment is made of. Pure."""
 
+import pytest
+
+from wherry.compose.files import file_wishes
+from wherry.compose.hashing import service_hash
 from wherry.compose.labels import PROJECT
 from wherry.deploy.local.projects import (
     ACCESSORIES,
     ENVIRONMENT,
     INSTANCE,
+    SECRETS,
     VERSION,
     accessory_project,
     instance_project,
@@ -63,7 +68,8 @@ def test_an_instance_has_its_stateless_services_and_nothing_that_two_could_not_h
     web = config(project)
     assert not {"build", "container_name", "ports"} & set(web)
     about = {"WHERRY_ENVIRONMENT": "shop", "WHERRY_INSTANCE": "i-7", "WHERRY_VERSION": "v3"}
-    assert web["environment"] == {"A": "1", "B": "3", "TOKEN": "t", **about}
+    assert web["environment"] == {"A": "1", "B": "3", **about}
+    assert web["secret_environment"] == {"TOKEN": "t"}
     assert list(web["depends_on"]) == ["api"]
     assert web["restart"] == "always"
     assert config(project, "api")["restart"] == "on-failure:3"
@@ -109,12 +115,39 @@ def test_accessories_get_only_the_variables_and_secrets_that_their_definition_na
     wish = AccessoryWish("shop", model, ("db",), named, secrets)
     project = accessory_project(wish)
     kept = config(project, "db")
-    assert kept["environment"] == {**named, "POSTGRES_PASSWORD": "p", "LICENSE_FILE": "/run/secrets/license"}
+    assert kept["environment"] == {**named, "LICENSE_FILE": "/run/secrets/license"}
+    assert kept["secret_environment"] == {"POSTGRES_PASSWORD": "p"}
     assert [one["source"] for one in kept["secrets"]] == ["password", "license"]
     other = {"GREETING": "hi", "SIZ": "1", "SIZES": "1", "POSTGRES": "x"}
     others = (Secret("TOKEN", "t"), Secret("license.pem", "k", True), Secret("licens", "k", True))
     changed = wish._replace(variables={**named, **other}, secrets=(*secrets, *others))
     assert accessory_project(changed) == project
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "license"])
+def test_another_value_of_a_secret_makes_an_accessory_another_one_without_telling_the_value(name):
+    db = {**MODEL["services"]["db"], "environment": {"POSTGRES_PASSWORD": None, "LICENSE_FILE": "/run/secrets/license"}}
+    model = {**MODEL, "services": {**MODEL["services"], "db": db}}
+    secrets = (Secret("POSTGRES_PASSWORD", "hush"), Secret("license", "hush", True), Secret("OTHER", "x"))
+    marks = {one.name: "0" * 64 for one in secrets}
+    wish = AccessoryWish("shop", model, ("db",), {}, secrets, marks)
+
+    def fingerprint(**changed):
+        return service_hash(accessory_project(wish._replace(marks={**marks, **changed})).services["db"])
+
+    before = accessory_project(wish).services["db"]
+    assert before.config["labels"][SECRETS] == f"POSTGRES_PASSWORD={'0' * 16} license={'0' * 16}"
+    assert fingerprint() == service_hash(before) == fingerprint(OTHER="1" * 64)
+    assert fingerprint(**{name: "1" * 64}) != service_hash(before)
+
+
+def test_a_secret_variable_takes_the_place_of_a_plain_one_and_is_in_no_fingerprint():
+    web = {**MODEL["services"]["web"], "environment": {"TOKEN": "a default", "GREETING": "hi"}}
+    wish = WISH._replace(model={**MODEL, "services": {**MODEL["services"], "web": web}})
+    found, other = (instance_project(wish._replace(secrets=(Secret("TOKEN", value),)), ["db"]) for value in ("t", "u"))
+    assert "TOKEN" not in config(found)["environment"]
+    assert file_wishes(found, found.services["web"])[-1].content == "TOKEN=t\0"
+    assert service_hash(found.services["web"]) == service_hash(other.services["web"])
 
 
 def test_accessories_keep_their_volumes_and_networks_under_the_environments_name():
