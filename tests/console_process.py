@@ -8,6 +8,7 @@ import http.cookiejar
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -75,13 +76,15 @@ class ConsoleProcess:
 
 
 class Client:
-    """Somebody with cookies who asks a console; redirects are not followed."""
+    """Somebody with cookies who asks a console; redirects are not followed. `authority` is who is trusted (PEM)."""
 
-    def __init__(self, url):
+    def __init__(self, url, authority=""):
         self.url = url
         no_redirect = type("NoRedirect", (urllib.request.HTTPRedirectHandler,), {"redirect_request": lambda *_: None})
-        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self._opener = urllib.request.build_opener(jar, no_redirect)
+        self.cookies = http.cookiejar.CookieJar()
+        jar = urllib.request.HTTPCookieProcessor(self.cookies)
+        trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=authority or None))
+        self._opener = urllib.request.build_opener(jar, no_redirect, trusting)
 
     def __call__(self, path, form=None, **headers):
         data = None if form is None else urllib.parse.urlencode(form).encode()

@@ -22,8 +22,9 @@ from wherry.deploy.haproxy import HAProxy
 QUICK = ("--set", "health.interval=0.1", "--set", "health.healthy=1")
 
 # Says what SAYS holds, the first letter at once. The rest of what is not for `/` takes BURN seconds of CPU and is
-# logged; that of `/slow` comes a second late, of `/slow/5` five; `/bad` is an error. There is a process for each
-# request, and all are killed with the first: what is under way then fails, and no other instance can be asked for it.
+# logged; that of `/slow` comes a second late, of `/slow/5` five, and takes HOLD MiB until then; `/bad` is an error. There
+# is a process for each request, and all are killed with the first: what is under way then fails, and no other instance
+# can be asked for it.
 SERVER = """
 use IO::Socket::INET; $| = 1; $SIG{CHLD} = "IGNORE"; print "$ENV{SAYS} is up\\n";
 my $server = IO::Socket::INET->new(LocalPort => 80, Listen => 128, ReuseAddr => 1) or die;
@@ -35,7 +36,7 @@ while (my $client = $server->accept) {
   my $status = $path eq "/bad" ? 500 : 200;
   printf $client "HTTP/1.0 $status X\\r\\nContent-Length: %d\\r\\n\\r\\n", length $ENV{SAYS};
   print $client substr $ENV{SAYS}, 0, 1;
-  select undef, undef, undef, $1 || 1 if $path =~ m{^/slow/?(\\d*)$};
+  if ($path =~ m{^/slow/?(\\d*)$}) { my $held = "x" x ($ENV{HOLD} << 20); select undef, undef, undef, $1 || 1 }
   while ($path ne "/" and (times)[0] < $ENV{BURN}) { }
   print $client substr $ENV{SAYS}, 1;
   exit
@@ -43,12 +44,12 @@ while (my $client = $server->accept) {
 """
 
 
-def service(says, burn=0.0, **more):
+def service(says, burn=0.0, hold=0, **more):
     """The model of a service that is SERVER."""
     return {
         "image": "tiny",
         "command": ["perl", "-e", SERVER.replace("$", "$$")],
-        "environment": {"SAYS": says, "BURN": str(burn)},
+        "environment": {"SAYS": says, "BURN": str(burn), "HOLD": str(hold)},
         "ports": ["80"],
         "stop_grace_period": "0s",
         **more,

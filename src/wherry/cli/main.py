@@ -12,6 +12,7 @@ import sys
 from wherry.base.errors import (
     CommandNotExecutable,
     CommandNotFound,
+    InvalidInput,
     StepFailed,
     UsageError,
     WherryError,
@@ -120,8 +121,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _report(_from_system(error), verb)
     except Exception as error:  # noqa: BLE001 (the last resort: a bug, told as one)
+        undecodable = next(filter(_is_no_text, arguments), None) if isinstance(error, UnicodeEncodeError) else None
+        if undecodable is not None:
+            return _report(InvalidInput(f"{undecodable!r} is not text in UTF-8"), verb)
         return _report_bug(error, verb)
     return code
+
+
+def _is_no_text(argument: str) -> bool:
+    """Whether it holds bytes that are not UTF-8, which a file's name may have and nothing that has a name here."""
+    return not argument.isascii() and any("\udc80" <= one <= "\udcff" for one in argument)
 
 
 def _dispatch(verb: str, arguments: list[str]) -> int:

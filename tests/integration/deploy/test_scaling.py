@@ -12,21 +12,23 @@ from wherry.deploy.records import open_records
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PACE = ("max=3", "scale.period=20", "scale.breach=20", "scale.cooldown=5", "health.interval=1", "health.healthy=1")
-# By environment, which are named as what they are scaled by: thresholds, seconds of CPU that an answer takes, and
-# requests per second under load and afterwards, beside two slow ones all the time.
+HOLD = 60
+# By environment, which are named as what they are scaled by: thresholds, seconds of CPU that an answer takes, requests
+# per second under load and afterwards, beside two slow ones all the time, which take so many MiB.
 RULES = {
     "requests": (12, 10, 0.0, 60, 1),
     "cpu": (10, 8, 0.03, 20, 0),
+    "memory": (30, 25, 0.0, 8, 0),
     "latency": (600, 500, 0.0, 8, 0),
 }
-UNITS = {"requests": "requests per second", "cpu": "percent of one core", "latency": "ms"}
+UNITS = {"requests": "requests per second", "cpu": "percent of one core", "memory": "MiB", "latency": "ms"}
 
 
 @pytest.fixture
 def serving(commands):
     """One environment for each measure, and `wherry serve` looks after them: what serves while nothing is under way."""
     for name, (upper, lower, burn, *_) in RULES.items():
-        commands.write(f"by-{name}", {"web": service(name, burn)})
+        commands.write(f"by-{name}", {"web": service(name, burn, HOLD if name == "memory" else 0)})
         settings = (*PACE, f"scale.measure={name}", f"scale.upper={upper}", f"scale.lower={lower}")
         commands("env", "create", name, *(word for one in settings for word in ("--set", one)))
     records = open_records(commands.layout)

@@ -1,17 +1,20 @@
 """`wherry serve` as a process: who comes in, what it answers, and how it ends."""
 
 import base64
+import http.client
 import os
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 
 import pytest
 
 from console_process import Client, ConsoleProcess
 from exposition import parse_exposition
+from wherry.deploy.certificates import LocalAuthority
 
 WHERRY = (sys.executable, "-I", "-m", "wherry")
 
@@ -37,8 +40,8 @@ class Installed:
         assert not check or done.returncode == 0, done.stderr
         return done
 
-    def start(self):
-        argv = [*WHERRY, "serve", "--listen", "127.0.0.1:0", "--period", "0.2"]
+    def start(self, *options):
+        argv = [*WHERRY, "serve", "--listen", "127.0.0.1:0", "--period", "0.2", *options]
         self.running.append(ConsoleProcess(argv, self.environment, self.directory))
         return self.running[-1].start()
 
@@ -108,6 +111,34 @@ def test_figures_are_answered_to_a_name_and_password(installed):
     status, text = client("/metrics", Authorization=f"Basic {credentials}")
     assert (status, parse_exposition(text)) == (200, {})  # there is no environment
     assert client("/metrics", Authorization="Basic YW5hOndyb25n")[0] == 401
+
+
+def test_with_a_certificate_it_is_https_alone(installed, tmp_path):
+    add(installed, "ana", "viewer")
+    authority = LocalAuthority(str(tmp_path / "authority"))
+    pem = authority.issue("console", ["localhost"]).pem
+    (tmp_path / "both.pem").write_text(pem)
+    console = installed.start("--tls-cert", str(tmp_path / "both.pem"), "--tls-key", str(tmp_path / "both.pem"))
+    assert console.url.startswith("https://127.0.0.1:")
+    client = Client(console.url.replace("127.0.0.1", "localhost"), authority.certificate())
+    assert client("/health") == (200, "ok\n")
+    assert client("/log-in", {"name": "ana", "password": "ana-password"})[0] == 303
+    assert client("/")[0] == 200
+    [cookie] = client.cookies
+    assert (cookie.secure, cookie.has_nonstandard_attr("HttpOnly")) == (True, True)
+    with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+        Client(client.url)("/health")
+    with pytest.raises(http.client.BadStatusLine):  # an alert of TLS
+        Client(console.url.replace("https:", "http:"))("/health")
+    assert console.end() == 0, console.errors()
+
+    (tmp_path / "other.pem").write_text(LocalAuthority(str(tmp_path / "other")).issue("console", ["localhost"]).pem)
+    for certificate, key, said in (
+        ("both.pem", "other.pem", "cannot use the certificate"),
+        ("both.pem", "gone.pem", "cannot read"),
+    ):
+        done = installed("--tls-cert", str(tmp_path / certificate), "--tls-key", str(tmp_path / key), check=False)
+        assert (done.returncode, said in done.stderr) == (1, True), done.stderr
 
 
 def test_it_ends_at_sigterm_with_pages_open_and_there_is_one(installed):

@@ -50,3 +50,11 @@ def test_help_of_a_verb(argv, capsys):
 def test_help_names_the_verbs(argv, capsys):
     assert main(argv) == 0
     assert "\n  exec " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [["env", "status"], ["serve", "user", "rm"]])
+def test_bytes_that_are_no_text_are_no_bug(argv, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("WHERRY_ROOT", str(tmp_path / "root"))
+    monkeypatch.setenv("WHERRY_RUN", str(tmp_path / "run"))
+    assert main([*argv, "a\udcff"]) == 1
+    assert capsys.readouterr().err == "wherry: 'a\\udcff' is not text in UTF-8\n"
