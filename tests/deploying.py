@@ -22,9 +22,9 @@ from wherry.deploy.haproxy import HAProxy
 QUICK = ("--set", "health.interval=0.1", "--set", "health.healthy=1")
 
 # Says what SAYS holds, the first letter at once. The rest of what is not for `/` takes BURN seconds of CPU and is
-# logged; that of `/slow` comes a second late, of `/slow/5` five, and takes HOLD MiB until then; `/bad` is an error. There
-# is a process for each request, and all are killed with the first: what is under way then fails, and no other instance
-# can be asked for it.
+# logged; that of `/slow` comes a second late, of `/slow/5` five, and takes HOLD MiB until then; `/bad` is an error.
+# There is a process for each request, and all are killed with the first: what is under way then fails, and no other
+# instance can be asked for it.
 SERVER = """
 use IO::Socket::INET; $| = 1; $SIG{CHLD} = "IGNORE"; print "$ENV{SAYS} is up\\n";
 my $server = IO::Socket::INET->new(LocalPort => 80, Listen => 128, ReuseAddr => 1) or die;
