@@ -136,6 +136,24 @@ def test_a_variable_that_an_accessory_does_not_name_makes_it_not_differ(target):
     assert after.container == before.container
 
 
+def test_an_accessory_whose_secret_has_another_value_is_told_and_replaced_where_the_user_says_so(wherry, target):
+    db = {**MODEL["services"]["db"], "environment": {"TOKEN": None}}
+    model = {**MODEL, "services": {**MODEL["services"], "db": db}}
+    wish = accessories(target, model)._replace(secrets=(Secret("TOKEN", "old"),), marks={"TOKEN": "0" * 64})
+    changed = wish._replace(secrets=(Secret("TOKEN", "new"),), marks={"TOKEN": "1" * 64})
+
+    def token():
+        [service] = target.observe(target.environment)[-1].services
+        return wherry("exec", service.container, "sh", "-c", "echo $TOKEN").out.strip()
+
+    target.ensure_accessories(wish, nobody)
+    assert target.ensure_accessories(changed, nobody) == ["db"]
+    assert token() == "old"
+    assert target.ensure_accessories(changed, nobody, replace=True) == []
+    assert token() == "new"
+    assert target.ensure_accessories(changed, nobody) == []
+
+
 def test_logs_stay_when_the_instance_is_gone_and_secrets_never_show(wherry, target):
     target.ensure_accessories(accessories(target), nobody)
     target.start(instance(target, "i-1"), nobody)
