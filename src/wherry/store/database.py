@@ -290,4 +290,5 @@ def _statements(script: str) -> Iterator[str]:
 def _unusable(path: str, error: sqlite3.DatabaseError) -> Corrupt | Unavailable:
     if "malformed" in str(error) or "not a database" in str(error):
         return Corrupt(f"the database {path} is damaged: {error}", hint="restore it from a backup, or move it away")
-    return Unavailable(f"cannot use the database {path}: {error}", hint="check its owner, its mode and the free space")
+    hint = "make room on its file system" if "full" in str(error) else "check its owner, its mode and the free space"
+    return Unavailable(f"cannot use the database {path}: {error}", hint=hint)

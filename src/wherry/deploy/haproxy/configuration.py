@@ -95,7 +95,6 @@ ring access
   format raw
   maxlen 4096
   size {log}
-  backing-file {live}/access.ring
 
 defaults
   mode http
